@@ -1,0 +1,6 @@
+"""The project: composes the apps, decides nothing."""
+
+from whatsflow.celery import app as celery_app
+
+__all__ = ["celery_app"]
+__version__ = "0.1.0"

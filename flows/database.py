@@ -1,0 +1,199 @@
+"""What PostgreSQL and SQLite say differently, in one place, for the set-based statements of the hot path.
+
+A statement is written once with these marks: ``{now}`` the bare database clock, ``{lock}`` and ``{skip}``
+row locks (SQLite has one writer and needs none). Rows go in as one *source*: ``unnest`` of column arrays on
+PostgreSQL, ``json_each`` on SQLite. Values are always parameters.
+"""
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import psycopg
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db.utils import DatabaseError
+
+type_names = {"id": "bigint", "int": "integer", "text": "text", "json": "jsonb", "time": "timestamptz"}
+# SQLite has one writer: threads of one process queue here instead of spinning on the file's lock.
+_sqlite_writer = threading.RLock()
+
+Row = tuple[Any, ...]
+
+
+def is_postgres(alias: str = DEFAULT_DB_ALIAS) -> bool:
+    return connections[alias].vendor == "postgresql"
+
+
+@cache
+def _marks(postgres: bool) -> dict[str, str]:
+    if postgres:
+        return {"now": "clock_timestamp()", "lock": "FOR UPDATE", "skip": "FOR UPDATE SKIP LOCKED"}
+    return {"now": "strftime('%%Y-%%m-%%d %%H:%%M:%%f','now')", "lock": "", "skip": ""}
+
+
+@cache
+def _compiled(sql: str, postgres: bool) -> str:
+    for mark, text in _marks(postgres).items():
+        sql = sql.replace("{" + mark + "}", text)
+    return sql
+
+
+def later(seconds: str) -> str:
+    """SQL for the bare database clock plus ``seconds`` (a number or a column, never user input)."""
+    if is_postgres():
+        return f"(clock_timestamp() + ({seconds}) * interval '1 second')"
+    return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f','now',({seconds})||' seconds')"
+
+
+def as_time(value: Any) -> datetime:
+    """Read a time column of a raw row: an aware UTC datetime on both databases."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def as_json(value: Any) -> Any:
+    """Read a JSON column of a raw row; both databases hand it over as text."""
+    return json.loads(value) if isinstance(value, str | bytes) else value
+
+
+def dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def time_text(value: datetime) -> str:
+    """The form in which SQLite keeps a time, so that raw and ORM rows compare."""
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+class Cursor:
+    """A raw cursor with server-side binding; statements carry the marks of this module."""
+
+    def __init__(self, alias: str = DEFAULT_DB_ALIAS) -> None:
+        connection = connections[alias]
+        connection.ensure_connection()
+        self.postgres = connection.vendor == "postgresql"
+        # Django hands out a client-side cursor; arrays pasted as text and re-parsed cost most of the time.
+        self._raw: Any = psycopg.Cursor(connection.connection) if self.postgres else connection.cursor()
+
+    def run(self, sql: str, params: Sequence[Any] = ()) -> int:
+        """Execute one statement and return the number of rows it touched."""
+        sql = _compiled(sql, self.postgres)
+        if self.postgres:
+            self._raw.execute(sql, params, prepare=True)
+        else:
+            self._raw.execute(sql, [time_text(p) if isinstance(p, datetime) else p for p in params])
+        return int(self._raw.rowcount)
+
+    def rows(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
+        self.run(sql, params)
+        return list(self._raw.fetchall())
+
+    def one(self, sql: str, params: Sequence[Any] = ()) -> Row | None:
+        self.run(sql, params)
+        row: Row | None = self._raw.fetchone()
+        return row
+
+    def source(self, columns: dict[str, str], rows: Sequence[Sequence[Any]], alias: str = "v") -> "Source":
+        """Give ``rows`` to a statement as a table named ``alias`` with ``columns`` (name -> kind)."""
+        return Source(columns, rows, alias, postgres=self.postgres)
+
+    def among(self, column: str, kind: str, values: Sequence[Any]) -> "Among":
+        """A condition that ``column`` is one of ``values``."""
+        return Among(column, kind, values, postgres=self.postgres)
+
+    def insert(self, table: str, columns: dict[str, str], rows: Sequence[Sequence[Any]], tail: str = "") -> int:
+        """Insert ``rows`` in one statement; ``tail`` is an ON CONFLICT or RETURNING clause."""
+        if not rows:
+            return 0
+        source = self.source(columns, rows)
+        names = ", ".join(columns)
+        return self.run(
+            f"INSERT INTO {table} ({names}) SELECT {names} FROM {source.sql} WHERE true {tail}", source.params
+        )
+
+    def insert_returning(
+        self, table: str, columns: dict[str, str], rows: Sequence[Sequence[Any]], tail: str
+    ) -> list[Row]:
+        if not rows:
+            return []
+        self.insert(table, columns, rows, tail)
+        return list(self._raw.fetchall())
+
+
+class Source:
+    def __init__(
+        self, columns: dict[str, str], rows: Sequence[Sequence[Any]], alias: str, *, postgres: bool
+    ) -> None:
+        names = ", ".join(columns)
+        if postgres:
+            arrays = ", ".join(f"%s::{_pg_type(kind)}[]" for kind in columns.values())
+            self.sql = f"unnest({arrays}) AS {alias}({names})"
+            self.params: list[Any] = [list(c) for c in zip(*rows, strict=True)] or [[] for _ in columns]
+        else:
+            picks = ", ".join(f"json_extract(value, '$[{i}]') AS {name}" for i, name in enumerate(columns))
+            self.sql = f"(SELECT {picks} FROM json_each(%s)) AS {alias}"
+            self.params = [json.dumps([[_plain(v) for v in row] for row in rows])]
+
+
+class Among:
+    def __init__(self, column: str, kind: str, values: Sequence[Any], *, postgres: bool) -> None:
+        if postgres:
+            self.sql = f"{column} = ANY(%s::{_pg_type(kind)}[])"
+            self.params: list[Any] = [list(values)]
+        else:
+            self.sql = f"{column} IN (SELECT value FROM json_each(%s))"
+            self.params = [json.dumps([_plain(v) for v in values])]
+
+
+def _pg_type(kind: str) -> str:
+    return type_names.get(kind, kind)
+
+
+def _plain(value: Any) -> Any:
+    return time_text(value) if isinstance(value, datetime) else value
+
+
+@contextmanager
+def write(alias: str = DEFAULT_DB_ALIAS) -> Iterator[Cursor]:
+    """One write transaction: commits whole or not at all. Never hold it across a network call."""
+    with _sqlite_writer if not is_postgres(alias) else nullcontext(), transaction.atomic(using=alias):
+        yield Cursor(alias)
+
+
+def read(alias: str = DEFAULT_DB_ALIAS) -> Cursor:
+    """A cursor outside any transaction, for probes and reads."""
+    return Cursor(alias)
+
+
+def now() -> datetime:
+    """The bare database clock; leases and epochs use it, nothing compares two machines' clocks."""
+    row = read().one("SELECT {now}")
+    if row is None:  # pragma: no cover - a SELECT without FROM has one row
+        raise DatabaseError("the database did not tell the time")
+    return as_time(row[0])
+
+
+def take_lease(name: str, holder: str, seconds: float) -> bool:
+    """Take or renew the lease ``name``; False while another holder's lease lives."""
+    with write() as cursor:
+        until = later("%s")
+        return (
+            cursor.run(
+                "INSERT INTO flows_lease (name, holder, until) VALUES (%s, %s, " + until + ")"
+                " ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until"
+                " WHERE flows_lease.until < {now} OR flows_lease.holder = excluded.holder",
+                [name, holder, seconds],
+            )
+            == 1
+        )
+
+
+def drop_lease(name: str, holder: str) -> None:
+    with write() as cursor:
+        cursor.run("DELETE FROM flows_lease WHERE name = %s AND holder = %s", [name, holder])
+

@@ -1,0 +1,108 @@
+"""Read settings from the environment; a wrong value fails with its name, what is wrong and what is accepted.
+
+Each secret may also come from a file named by ``NAME_FILE``. Where a demo may make a missing key by itself, the
+key is made once and kept in ``var/``.
+"""
+
+import os
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+_yes = {"1", "true", "yes", "on"}
+_no = {"0", "false", "no", "off", ""}
+
+
+def has(name: str) -> bool:
+    return bool(os.environ.get(name) or os.environ.get(f"{name}_FILE"))
+
+
+def text(name: str, default: str = "") -> str:
+    """Read ``name``, else the content of the file that ``NAME_FILE`` names, else ``default``."""
+    if name in os.environ:
+        return os.environ[name].strip()
+    path = os.environ.get(f"{name}_FILE")
+    if not path:
+        return default
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"{name}_FILE={path}: cannot be read ({error.strerror}); give the path of a readable file"
+        ) from error
+
+
+def flag(name: str, default: bool) -> bool:
+    value = text(name).lower()
+    if not has(name):
+        return default
+    if value not in _yes | _no:
+        raise ImproperlyConfigured(f"{name}={value}: expected one of true, false, 1, 0, yes, no, on, off")
+    return value in _yes
+
+
+def integer(name: str, default: int, *, low: int, high: int) -> int:
+    if not has(name):
+        return default
+    value = text(name)
+    try:
+        number = int(value)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name}={value}: expected a whole number") from None
+    if not low <= number <= high:
+        raise ImproperlyConfigured(f"{name}={value}: expected {low} to {high}")
+    return number
+
+
+def words(name: str, default: tuple[str, ...] = ()) -> list[str]:
+    """Read a comma list; blanks around the entries do not count."""
+    return [w for part in text(name, ",".join(default)).split(",") if (w := part.strip())]
+
+
+def one_of(name: str, default: str, accepted: tuple[str, ...]) -> str:
+    value = text(name, default)
+    if value not in accepted:
+        raise ImproperlyConfigured(f"{name}={value}: expected one of {', '.join(accepted)}")
+    return value
+
+
+def url(name: str, default: str, schemes: tuple[str, ...]) -> str:
+    value = text(name, default)
+    scheme, colon, rest = value.partition(":")
+    if not colon or scheme not in schemes or not rest.startswith("//"):
+        accepted = ", ".join(f"{s}://…" for s in schemes)
+        raise ImproperlyConfigured(f"{name}={value.split('@')[-1]}: expected {accepted}")
+    return value.rstrip("/")
+
+
+def secret(name: str, keep_in: Path | None, make: Callable[[], str] = lambda: secrets.token_urlsafe(48)) -> str:
+    """Read a secret; where ``keep_in`` is given a missing one is made once and kept there, else it is a fault."""
+    if has(name):
+        return text(name)
+    if keep_in is None:
+        raise ImproperlyConfigured(f"{name} is not set: production needs it (or {name}_FILE with a path)")
+    path = keep_in / name.lower()
+    if not path.exists():
+        keep_in.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Written aside and linked: of two processes that start at once, both read the same whole key.
+        draft = keep_in / f".{name.lower()}.{os.getpid()}"
+        draft.write_text(make(), encoding="utf-8")
+        draft.chmod(0o600)
+        with suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
+    return path.read_text(encoding="utf-8").strip()
+
+
+def missing(names: dict[str, Any]) -> None:
+    """Name every setting of ``names`` that has no value, all in one refusal."""
+    absent = [name for name, value in names.items() if not value]
+    if absent:
+        raise ImproperlyConfigured(
+            f"{', '.join(absent)} not set: production needs them; see .env.example"
+            " (each may also be given as NAME_FILE)"
+        )
