@@ -1,4 +1,4 @@
-"""The one table of lint codes: what each means and how grave it is; the documentation is generated from it."""
+"""The one table of lint codes: what each means and how grave it is; docs are generated from it."""
 
 from dataclasses import dataclass
 from typing import Literal
