@@ -1,4 +1,4 @@
-"""Kinds of single values: each checks a value, notes the expressions in it, and describes itself as JSON Schema."""
+"""Kinds of single values: each checks one, notes the expressions in it, describes itself as JSON Schema."""
 
 import json
 import re
