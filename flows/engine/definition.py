@@ -194,17 +194,16 @@ def parse_triggers(document: Mapping[str, Any], flow_hash: str) -> tuple[Trigger
 
 
 def _trigger(raw: Any, document: Mapping[str, Any], flow_hash: str) -> Trigger:
-    fields = {"type": "keyword", "text": raw} if isinstance(raw, str) else raw
+    fields: Mapping[str, Any] = {"type": "keyword", "text": raw} if isinstance(raw, str) else raw
     kind = fields["type"]
+    own_id = {"button": "id", "referral": "source_id", "media": "kind"}.get(kind, "")
     return Trigger(
         flow_id=document["id"],
         flow_hash=flow_hash,
         type=kind,
         match=fields.get("match", "exact"),
         text=fields.get("text", ""),
-        id={"button": fields.get("id"), "referral": fields.get("source_id"), "media": fields.get("kind")}.get(
-            kind
-        ),
+        id=fields.get(own_id),
         accents=fields.get("accents", True),
         is_active=document.get("is_active", True),
         number=_words(fields.get("number")),

@@ -9,7 +9,7 @@ SHOWN_AS_MARK = "$shown_as"
 MARKS = frozenset({OLDER_MARK, SHOWN_AS_MARK})
 
 FLOW_KEYS = frozenset(
-    [
+    {
         "id",
         "name",
         "description",
@@ -25,12 +25,12 @@ FLOW_KEYS = frozenset(
         "translations",
         "settings",
         "on_error",
-    ]
+    }
 )
 SETTINGS_KEYS = frozenset({"expire_after", "on_expire", "interrupt", "reentry"})
 
 COMMON_STEP_KEYS = frozenset(
-    [
+    {
         "id",
         "name",
         "type",
@@ -41,7 +41,7 @@ COMMON_STEP_KEYS = frozenset(
         "on_success",
         "on_fail",
         "on_unknown",
-    ]
+    }
 )
 STEP_KEYS: dict[str, frozenset[str]] = {
     "message": frozenset({"content", "wait_for"}),
