@@ -11,6 +11,7 @@ class Conversation(models.Model):
     """A contact with one of our numbers.
 
     Owner: bot → waiting (for a person) → person → bot; closed when it is done with, bot again on a new message.
+    ``guard`` counts what runs in circles; ``pair_until`` paces messages to one person (Meta's pair limit).
     """
 
     contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="conversations")
@@ -27,6 +28,8 @@ class Conversation(models.Model):
     unread_count = models.PositiveIntegerField(_("unread"), default=0)
     unmatched_replied_at = models.DateTimeField(null=True)
     failure_replied_at = models.DateTimeField(null=True)
+    guard = models.JSONField(default=dict)
+    pair_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
 
     class Meta:

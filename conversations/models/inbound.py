@@ -54,16 +54,19 @@ class Inbox(models.Model):
 class Lane(models.Model):
     """The one row that serializes everything of a contact; ``epoch`` is the fencing token.
 
-    ``pending`` counts the inputs that wait; while a call runs, ``runnable_at`` lies far ahead.
+    ``pending`` counts the inputs that wait; no input below ``low_seq`` does. While a call runs ``is_calling`` is
+    set and only its result makes the lane runnable.
     """
 
     contact_id = models.BigIntegerField(primary_key=True)
     next_seq = models.BigIntegerField(default=1)
+    low_seq = models.BigIntegerField(default=1)
     out_seq = models.BigIntegerField(default=1)
     pending = models.IntegerField(default=0)
     epoch = models.BigIntegerField(default=0)
     lease_until = models.DateTimeField()
     runnable_at = models.DateTimeField()
+    is_calling = models.BooleanField(default=False)
     turn_attempts = models.PositiveSmallIntegerField(default=0)
     merged_into = models.BigIntegerField(null=True)
 

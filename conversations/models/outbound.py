@@ -35,6 +35,7 @@ class Outbox(models.Model):
     context_wamid = models.CharField(max_length=255, null=True)
     kind = models.CharField(max_length=16, default="reply")
     by = models.CharField(max_length=150, blank=True, default="")
+    priority = models.PositiveSmallIntegerField(default=0)
     policy = models.CharField(max_length=8, default="park")
     state = models.CharField(max_length=16, default="queued")
     reason = models.CharField(max_length=200, blank=True, default="")
@@ -54,7 +55,7 @@ class Outbox(models.Model):
         constraints = [models.UniqueConstraint(fields=["contact", "seq"], name="outbox_in_order")]
         indexes = [
             models.Index(fields=["contact", "seq"], name="outbox_open", condition=Q(state__in=OPEN_STATES)),
-            models.Index(fields=["id"], name="outbox_queued", condition=Q(state__in=["queued", "leased"])),
+            models.Index(fields=["phone_number_id", "priority", "id"], name="outbox_queued", condition=Q(state__in=["queued", "leased"])),
             models.Index(fields=["wamid"], name="outbox_wamid", condition=Q(wamid__isnull=False)),
         ]
 
