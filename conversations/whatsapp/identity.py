@@ -71,11 +71,11 @@ def _card_of(ids: Ids, contacts: Any) -> tuple[Json, Ids]:
 
 
 def _agree(ours: Ids, theirs: Ids) -> bool:
-    return any([one is not None and one == other for one, other in zip(ours, theirs, strict=True)])
+    return any(one is not None and one == other for one, other in zip(ours, theirs, strict=True))
 
 
 def _differ(ours: Ids, theirs: Ids) -> bool:
-    return any([one and other and one != other for one, other in zip(ours, theirs, strict=True)])
+    return any(one and other and one != other for one, other in zip(ours, theirs, strict=True))
 
 
 def _name(value: Any) -> str | None:
