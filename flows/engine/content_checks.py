@@ -42,7 +42,7 @@ class Check:
         elif not value.strip() and not may_be_empty:
             self.add(path, "WF304", "the text is empty")
         elif len(value) > LIMITS[limit]:
-            self.add(path, "WF302", f"{len(value)} characters; WhatsApp allows {LIMITS[limit]}")
+            self.add(path, "WF301", f"{len(value)} characters; WhatsApp allows {LIMITS[limit]}")
         else:
             return value
         return None
@@ -60,7 +60,7 @@ class Check:
             self.add(path, "WF102", f"expected a list, got {kind_of(value)}")
             return []
         if not least <= len(value) <= LIMITS[most]:
-            self.add(path, "WF301", f"{len(value)} entries; WhatsApp allows {least} to {LIMITS[most]}")
+            self.add(path, "WF302", f"{len(value)} entries; WhatsApp allows {least} to {LIMITS[most]}")
         return value
 
     def record(
@@ -107,7 +107,7 @@ def check_media(check: Check) -> None:
 def _check_source(check: Check, record: Mapping[str, Any], path: Path) -> None:
     given = [key for key in MEDIA_SOURCES if key in record]
     if len(given) != 1:
-        check.add(path, "WF312", "give exactly one of link, media and asset")
+        check.add(path, "WF104" if not given else "WF107", "give exactly one of link, media and asset")
     for key in given:
         value = check.text(record[key], (*path, key), "url")
         if key == "link" and value is not None:
@@ -126,7 +126,7 @@ def check_location(check: Check) -> None:
         if value is None or check.is_open(value):
             continue
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not -most <= value <= most:
-            check.add((key,), "WF313", f"expected a number from -{most} to {most}, got {value!r}")
+            check.add((key,), "WF106", f"expected a number from -{most} to {most}, got {value!r}")
     for key in ("name", "address"):
         check.optional_text(key, "body")
 
@@ -145,7 +145,7 @@ def _check_frame(check: Check, body: str = "body", *, is_text_header: bool = Fal
     if isinstance(header, Mapping) and not is_text_header:
         _check_media_header(check, header, ("header",))
     elif isinstance(header, Mapping):
-        check.add(("header",), "WF305", "only a text header is allowed here")
+        check.add(("header",), "WF304", "only a text header is allowed here")
     elif header is not None:
         check.text(header, ("header",), "header")
 
@@ -154,7 +154,7 @@ def _check_media_header(check: Check, header: Any, path: Path) -> None:
     if not check.record(header, path, ("type",), (*MEDIA_SOURCES, "filename")):
         return
     if header.get("type") not in HEADER_MEDIA:
-        check.add((*path, "type"), "WF305", f"expected image, video or document, got {header.get('type')!r}")
+        check.add((*path, "type"), "WF304", f"expected image, video or document, got {header.get('type')!r}")
     _check_source(check, header, path)
 
 
@@ -187,11 +187,14 @@ def _check_id(check: Check, value: Any, path: Path, limit: str) -> None:
 def _check_title(check: Check, value: Any, path: Path, limit: str) -> None:
     known = check.text(value, path, limit)
     if known is not None and _MARKDOWN.search(known):
-        check.add(path, "WF306", "WhatsApp shows no formatting in a button: leave out * _ ~ `")
+        check.add(path, "WF304", "WhatsApp shows no formatting in a button: leave out * _ ~ `")
 
 
 def check_list(check: Check) -> None:
     _check_frame(check, "list.body", is_text_header=True)
+    body = check.content.get("body")
+    if isinstance(body, str) and LIMITS["body"] < len(body) <= LIMITS["list.body"] and not check.is_open(body):
+        check.add(("body",), "WF305", f"{len(body)} characters; older clients show {LIMITS['body']}")
     check.key_text("button", "list.button")
     ids: list[tuple[Path, Any]] = []
     sections = check.entries(check.content.get("sections"), ("sections",), "list.sections")
@@ -203,7 +206,7 @@ def check_list(check: Check) -> None:
         ids += _check_rows(check, section.get("rows"), (*at, "rows"))
     if len(ids) > LIMITS["list.rows"]:
         allowed = LIMITS["list.rows"]
-        check.add(("sections",), "WF301", f"{len(ids)} rows in all; WhatsApp allows {allowed}")
+        check.add(("sections",), "WF302", f"{len(ids)} rows in all; WhatsApp allows {allowed}")
     check.unique(ids, "id")
 
 
@@ -264,7 +267,7 @@ def check_product_list(check: Check) -> None:
             )
             total += len(items)
     if total > LIMITS["product_list.products"]:
-        check.add(("sections",), "WF301", f"{total} products in all; WhatsApp allows 30")
+        check.add(("sections",), "WF302", f"{total} products in all; WhatsApp allows 30")
 
 
 def check_catalog(check: Check) -> None:
@@ -283,7 +286,7 @@ def check_carousel(check: Check) -> None:
             _check_card(check, card, at)
             shapes.add(len(card["buttons"]) if isinstance(card.get("buttons"), list) else "url")
     if len(shapes) > 1:
-        check.add(("cards",), "WF307", "all cards need the same kind and number of buttons")
+        check.add(("cards",), "WF304", "all cards need the same kind and number of buttons")
 
 
 def _check_card(check: Check, card: Mapping[str, Any], at: Path) -> None:
@@ -291,7 +294,7 @@ def _check_card(check: Check, card: Mapping[str, Any], at: Path) -> None:
     if card.get("body") is not None:
         body = check.text(card["body"], (*at, "body"), "card.body")
         if body is not None and len(body.splitlines()) > LIMITS["card.lines"]:
-            check.add((*at, "body"), "WF302", "a card's body may hold two line breaks")
+            check.add((*at, "body"), "WF304", "a card's body may hold two line breaks")
     if "buttons" in card:
         _check_reply_buttons(check, card["buttons"], (*at, "buttons"))
         return
