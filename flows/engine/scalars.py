@@ -84,11 +84,13 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Typed:
-    """Any JSON; its texts are rendered, one that is exactly ``{{ … }}`` keeps its type."""
+    """Any JSON; its texts are rendered, and one that is exactly ``{{ … }}`` keeps its type."""
+
+    kind: str = "typed"
 
     def check(self, value: Any, path: Path, walk: Walk) -> None:
         if isinstance(value, str):
-            walk.sites.append(Site(path, value, "typed"))
+            walk.sites.append(Site(path, value, self.kind))
         elif isinstance(value, list):
             for index, item in enumerate(value):
                 self.check(item, (*path, index), walk)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from flows.engine.faults import Path
-from flows.engine.keys import ID_PATTERN
+from flows.engine.keys import ID_PATTERN, MARKS
 from flows.engine.scalars import Id, Schema
 from flows.engine.walk import Walk, spelled, suggestion
 
@@ -96,7 +96,7 @@ class Record:
         for key, item in value.items():
             if key in self.keys:
                 self.keys[key].shape.check(item, (*path, key), walk)
-            elif key != IGNORED:
+            elif key != IGNORED and not (walk.allows_marks and key in MARKS):
                 self._unknown(key, (*path, key), walk)
         for key, known in self.keys.items():
             if known.required and key not in value:

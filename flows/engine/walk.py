@@ -32,8 +32,9 @@ class Site:
 
 @dataclass(slots=True)
 class Walk:
-    """What one walk over a document gathered."""
+    """What one walk over a document gathered; ``allows_marks`` where an older file was translated."""
 
+    allows_marks: bool = False
     faults: list[Fault] = field(default_factory=list)
     sites: list[Site] = field(default_factory=list)
 
