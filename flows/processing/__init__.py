@@ -1,0 +1,8 @@
+"""What a processor file imports: `from flows.processing import processor, Context, Result`.
+
+The parent's side is in `flows.processing.discovery` and `flows.processing.runner`; a child never loads it.
+"""
+
+from flows.processing.contract import Context, Result, processor
+
+__all__ = ["Context", "Result", "processor"]
