@@ -1,7 +1,7 @@
 """Read settings from the environment; a wrong value fails with its name, what is wrong and what is accepted.
 
-Each secret may also come from a file named by ``NAME_FILE``. Where a demo may make a missing key by itself, the
-key is made once and kept in ``var/``.
+Each secret may also come from a file named by ``NAME_FILE``. Where a demo may make a missing key by itself,
+the key is made once and kept in ``var/``.
 """
 
 import os
@@ -79,8 +79,10 @@ def url(name: str, default: str, schemes: tuple[str, ...]) -> str:
     return value.rstrip("/")
 
 
-def secret(name: str, keep_in: Path | None, make: Callable[[], str] = lambda: secrets.token_urlsafe(48)) -> str:
-    """Read a secret; where ``keep_in`` is given a missing one is made once and kept there, else it is a fault."""
+def secret(
+    name: str, keep_in: Path | None, make: Callable[[], str] = lambda: secrets.token_urlsafe(48)
+) -> str:
+    """Read a secret; a missing one is made once and kept in ``keep_in``, else it is a fault."""
     if has(name):
         return text(name)
     if keep_in is None:
