@@ -228,21 +228,17 @@ def _catalog(content: Content, _: Sending) -> Json:
     return action
 
 
-def _carousel(content: Content, _: Sending) -> Json:
-    return {"cards": [_card(index, card) for index, card in enumerate(content["cards"])]}
+def _carousel(content: Content, sending: Sending) -> Json:
+    return {"cards": [_card(index, card, sending) for index, card in enumerate(content["cards"])]}
 
 
-def _card(index: int, card: Content) -> Json:
+def _card(index: int, card: Content, _: Sending) -> Json:
     """Build a card; its type stays cta_url also where its buttons are quick replies."""
     if "buttons" in card:
-        action = {
-            "buttons": [{"type": "quick_reply", "quick_reply": _option(button)} for button in card["buttons"]]
-        }
+        replies = [{"type": "quick_reply", "quick_reply": _option(button)} for button in card["buttons"]]
+        action: Json = {"buttons": replies}
     else:
-        action = {
-            "name": "cta_url",
-            "parameters": {"display_text": card["text"], "url": card["url"]},
-        }
+        action = _link(card, _)
     return {"card_index": index, "type": "cta_url", **_frame(card), "action": action}
 
 

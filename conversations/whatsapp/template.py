@@ -65,19 +65,19 @@ def _parameter(value: Any, name: str | None = None) -> Json:
 def _button(position: int, button: Content) -> Json:
     if "sub_type" in button:
         return {"type": "button", "index": str(position), **button}
-    key = next(key for key in (*BUTTONS, "id") if key in button)
-    sub_type, parameter = BUTTONS.get(key, BUTTONS["payload"])
-    index = str(button.get("index", position))
+    key = next((key for key in BUTTONS if key in button), "payload")
+    sub_type, parameter = BUTTONS[key]
     return {
         "type": "button",
         "sub_type": sub_type,
-        "index": index,
+        "index": str(button.get("index", position)),
         "parameters": [parameter(button[key])],
     }
 
 
 # the key that a button has -> Meta's sub_type and its parameter
 BUTTONS: dict[str, tuple[str, Callable[[Any], Json]]] = {
+    "id": ("quick_reply", lambda value: {"type": "payload", "payload": value}),
     "payload": ("quick_reply", lambda value: {"type": "payload", "payload": value}),
     "url": ("url", lambda value: {"type": "text", "text": str(value)}),
     "coupon_code": ("copy_code", lambda value: {"type": "coupon_code", "coupon_code": value}),
