@@ -18,7 +18,7 @@ MAX_FILE_NAME = 255
 _BLANK: Json = dict.fromkeys(
     ("text", "id", "title", "media", "location", "contacts", "order", "form", "referral"), None
 )
-_MEDIA_ID = re.compile(r"[0-9A-Za-z_.-]{1,255}", re.ASCII)
+_MEDIA_ID = re.compile(r"[0-9A-Za-z_-]{1,255}", re.ASCII)
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
