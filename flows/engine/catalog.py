@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
+from flows.engine.claims import Claim, claims_of
 from flows.engine.faults import Path
 from flows.engine.graph import Graph, Node, build
 
@@ -24,13 +25,10 @@ class Link:
     args: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessorFact:
-    """What is known of a processor: which arguments it takes (None: any) and which it cannot do without."""
+class ProcessorFact(Protocol):
+    """What is known of a processor; ``name_faults`` says what a call's argument names get wrong."""
 
-    name: str
-    takes: frozenset[str] | None = None
-    needs: frozenset[str] = frozenset()
+    def name_faults(self, names: frozenset[str] | set[str]) -> list[str]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +47,6 @@ class FlowSummary:
 
     flow_id: str
     document: Mapping[str, Any]
-    original: Mapping[str, Any] = field(default_factory=dict)
     file: str = ""
 
     @cached_property
@@ -72,10 +69,11 @@ class Catalog:
     flows: Mapping[str, FlowSummary] = field(default_factory=dict)
     processor: Callable[[str, str], ProcessorFact | None] | None = None
     processor_names: Iterable[str] = ()
-    broken_processors: Mapping[str, str] = field(default_factory=dict)
+    processor_problems: tuple[str, ...] = ()
     apis: frozenset[str] | None = None
     templates: tuple[TemplateFact, ...] | None = None
     data: frozenset[str] | None = None
+    consent_words: frozenset[str] = frozenset()
     knows_all_flows: bool = True
 
     @cached_property
@@ -130,11 +128,29 @@ class Catalog:
             self._depths[flow_id] = max([1, *inner])
         return self._depths[flow_id]
 
-    def passed_to(self, flow_id: str) -> frozenset[str]:
+    @cached_property
+    def _claims(self) -> dict[tuple[str, str], list[tuple[str, Claim]]]:
+        found: dict[tuple[str, str], list[tuple[str, Claim]]] = {}
+        for flow_id, summary in self.flows.items():
+            for claim in claims_of(summary.document) if summary.is_active else ():
+                found.setdefault(claim.key, []).append((flow_id, claim))
+        return found
+
+    def claims_on(self, key: tuple[str, str]) -> list[tuple[str, Claim]]:
+        """The claims of all active flows on one key, with their flow ids."""
+        return self._claims.get(key, [])
+
+    @cached_property
+    def _passed(self) -> dict[str, set[str]]:
+        passed: dict[str, set[str]] = {}
+        for summary in self.flows.values():
+            for link in summary.links:
+                passed.setdefault(link.target, set()).update(link.args)
+        return passed
+
+    def passed_to(self, flow_id: str) -> set[str]:
         """Names of the variables that other flows hand over to this one."""
-        return frozenset[str]().union(
-            *(link.args for flow in self.flows.values() for link in flow.links if link.target == flow_id)
-        )
+        return self._passed.get(flow_id, set())
 
 
 def _links(document: Mapping[str, Any]) -> Iterable[Link]:
