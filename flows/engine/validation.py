@@ -12,10 +12,10 @@ from flows.engine import (
     characters,
     clashes,
     dialect,
+    languages,
     messages,
     references,
     routes,
-    translations,
     variables,
 )
 from flows.engine.catalog import Catalog, FlowSummary
@@ -31,7 +31,7 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
     messages.check,
     variables.check,
     references.check,
-    translations.check,
+    languages.check,
 )
 
 

@@ -114,8 +114,10 @@ WAIT = Variant(
     cases={
         "any": _wait(),
         "text": _wait(
-            min_length=_key(_LENGTH, "fewest characters"),
-            max_length=_key(_LENGTH, "most characters"),
+            min=_key(_LENGTH, "fewest characters"),
+            max=_key(_LENGTH, "most characters"),
+            min_length=_key(_LENGTH, "the same as min"),
+            max_length=_key(_LENGTH, "the same as max"),
             pattern=_key(Text(least=1), "regular expression (RE2) that the whole text must match"),
         ),
         "number": _wait(

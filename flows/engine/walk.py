@@ -56,9 +56,14 @@ def kind_of(value: Any) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The known word most like ``word``, or "" where none is near."""
-    found = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
-    return found[0] if found else ""
+    """The known word most like ``word``, or most like it in one part (`nxt`: `next_step`); "" if none is."""
+    names = list(known)
+    found = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
+    if found:
+        return found[0]
+    parts = {part: name for name in reversed(names) for part in name.split("_") if len(part) > 2}
+    found = difflib.get_close_matches(word.lower(), list(parts), n=1, cutoff=0.75)
+    return parts[found[0]] if found else ""
 
 
 def suggestion(word: str, known: Iterable[str], otherwise: str) -> str:
