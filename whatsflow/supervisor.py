@@ -68,11 +68,13 @@ class Supervisor:
 
     def drop(self, name: str) -> None:
         """Stop one program for good."""
-        child = self._children.pop(name)
-        self._end([child], grace=2)
+        child = self._children.pop(name, None)
+        if child is not None:
+            self._end([child], grace=2)
 
     def is_alive(self, name: str) -> bool:
-        return self._children[name].process.poll() is None
+        child = self._children.get(name)
+        return child is not None and child.process.poll() is None
 
     def turn(self, seconds: float = 0.2) -> None:
         """Wait at most ``seconds``: show what was printed, start again what ended."""

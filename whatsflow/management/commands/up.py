@@ -80,10 +80,9 @@ class Command(BaseCommand):
 
     def embedded(self, supervisor: Supervisor) -> str:
         started = broker.start(supervisor, settings.VAR_DIR / "valkey")
-        if started is None:
+        if started is None and not supervisor.stopping:
             self.say("No broker fits this machine: the workers poll the database instead")
-            return ""
-        return started.url
+        return started.url if started else ""
 
     def wait(self, supervisor: Supervisor, port: int, workers: int, since: datetime) -> None:
         deadline, pause = time.monotonic() + READY_SECONDS, 0.1
