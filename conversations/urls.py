@@ -1,3 +1,9 @@
-from django.urls import URLPattern
+"""The doors of the conversation way."""
 
-urlpatterns: list[URLPattern] = []
+from django.urls import URLPattern, URLResolver, re_path
+
+from conversations.webhook import WebhookView
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    re_path(r"^webhooks/whatsapp/?$", WebhookView.as_view(), name="webhook"),
+]

@@ -106,12 +106,14 @@ class Cursor:
         """A condition that ``column`` is one of ``values``."""
         return Among(column, kind, values, postgres=self.postgres)
 
-    def insert(self, table: str, columns: dict[str, str], rows: Sequence[Sequence[Any]], tail: str = "") -> int:
+    def insert(
+        self, table: str, columns: dict[str, str], rows: Sequence[Sequence[Any]], tail: str = ""
+    ) -> int:
         """Insert ``rows`` in one statement; ``tail`` is an ON CONFLICT or RETURNING clause."""
         if not rows:
             return 0
         source = self.source(columns, rows)
-        names = ", ".join(columns)
+        names = _names(columns)
         return self.run(
             f"INSERT INTO {table} ({names}) SELECT {names} FROM {source.sql} WHERE true {tail}", source.params
         )
@@ -129,13 +131,15 @@ class Source:
     def __init__(
         self, columns: dict[str, str], rows: Sequence[Sequence[Any]], alias: str, *, postgres: bool
     ) -> None:
-        names = ", ".join(columns)
+        names = _names(columns)
         if postgres:
             arrays = ", ".join(f"%s::{_pg_type(kind)}[]" for kind in columns.values())
             self.sql = f"unnest({arrays}) AS {alias}({names})"
             self.params: list[Any] = [list(c) for c in zip(*rows, strict=True)] or [[] for _ in columns]
         else:
-            picks = ", ".join(f"json_extract(value, '$[{i}]') AS {name}" for i, name in enumerate(columns))
+            picks = ", ".join(
+                f"json_extract(value, '$[{i}]') AS \"{name}\"" for i, name in enumerate(columns)
+            )
             self.sql = f"(SELECT {picks} FROM json_each(%s)) AS {alias}"
             self.params = [json.dumps([[_plain(v) for v in row] for row in rows])]
 
@@ -148,6 +152,11 @@ class Among:
         else:
             self.sql = f"{column} IN (SELECT value FROM json_each(%s))"
             self.params = [json.dumps([_plain(v) for v in values])]
+
+
+def _names(columns: dict[str, str]) -> str:
+    # Quoted, for "by" is a word of SQLite's.
+    return ", ".join(f'"{name}"' for name in columns)
 
 
 def _pg_type(kind: str) -> str:
@@ -196,4 +205,3 @@ def take_lease(name: str, holder: str, seconds: float) -> bool:
 def drop_lease(name: str, holder: str) -> None:
     with write() as cursor:
         cursor.run("DELETE FROM flows_lease WHERE name = %s AND holder = %s", [name, holder])
-

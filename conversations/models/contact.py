@@ -3,6 +3,8 @@ import uuid
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from conversations.masking import mask_phone
+
 
 class Contact(models.Model):
     """One person, known by a set of ids; over all our numbers."""
@@ -18,7 +20,9 @@ class Contact(models.Model):
     is_opted_out = models.BooleanField(_("opted out"), default=False)
     has_marketing_consent = models.BooleanField(_("marketing consent"), default=False)
     is_blocked = models.BooleanField(_("blocked"), default=False)
-    merged_into = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    merged_into = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     created_at = models.DateTimeField()
     last_inbound_at = models.DateTimeField(null=True, blank=True)
 
@@ -28,7 +32,8 @@ class Contact(models.Model):
         permissions = [("view_pii", _("See phone numbers in full"))]
 
     def __str__(self) -> str:
-        return self.name or self.phone or self.bsuid
+        # Shown in titles and kept in the admin's log, also to those who may not see numbers in full.
+        return self.name or mask_phone(self.phone or self.bsuid)
 
 
 class ContactIdentity(models.Model):

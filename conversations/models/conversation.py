@@ -36,7 +36,9 @@ class Conversation(models.Model):
         verbose_name = _("conversation")
         verbose_name_plural = _("conversations")
         permissions = [("takeover_conversation", _("Take conversations over and hand them back"))]
-        constraints = [models.UniqueConstraint(fields=["contact", "phone_number_id"], name="one_conversation")]
+        constraints = [
+            models.UniqueConstraint(fields=["contact", "phone_number_id"], name="one_conversation")
+        ]
         indexes = [models.Index(fields=["-last_message_at"], name="conversation_latest")]
 
     def __str__(self) -> str:

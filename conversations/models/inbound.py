@@ -104,7 +104,9 @@ class StatusEvent(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["phone_number_id", "wamid"], name="status_orphan", condition=Q(applied_at__isnull=True)
+                fields=["phone_number_id", "wamid"],
+                name="status_orphan",
+                condition=Q(applied_at__isnull=True),
             )
         ]
 

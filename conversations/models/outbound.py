@@ -55,7 +55,11 @@ class Outbox(models.Model):
         constraints = [models.UniqueConstraint(fields=["contact", "seq"], name="outbox_in_order")]
         indexes = [
             models.Index(fields=["contact", "seq"], name="outbox_open", condition=Q(state__in=OPEN_STATES)),
-            models.Index(fields=["phone_number_id", "priority", "id"], name="outbox_queued", condition=Q(state__in=["queued", "leased"])),
+            models.Index(
+                fields=["phone_number_id", "priority", "id"],
+                name="outbox_queued",
+                condition=Q(state__in=["queued", "leased"]),
+            ),
             models.Index(fields=["wamid"], name="outbox_wamid", condition=Q(wamid__isnull=False)),
         ]
 

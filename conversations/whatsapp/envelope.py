@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conversations.whatsapp.body import BadBody, clean, clean_text
+from conversations.whatsapp.identity import Cards, read_cards
 from conversations.whatsapp.received import Fault, Inbound
 from conversations.whatsapp.values import read_identifier
 
@@ -25,6 +26,7 @@ class Change:
     value: Json
     phone_number_id: str | None
     display_phone_number: str
+    cards: Cards | None
 
 
 class Found:
@@ -87,6 +89,7 @@ def _read_change(change: Any, place: Place, waba_id: str, time: Any) -> Change:
         value=value,
         phone_number_id=read_identifier(metadata.get("phone_number_id")),
         display_phone_number=clean_text(display) if isinstance(display, str) else "",
+        cards=read_cards(value.get("contacts")),
     )
 
 

@@ -4,7 +4,7 @@ Meta prints a BSUID where a phone is documented, an empty string where nothing i
 """
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from conversations.whatsapp.body import clean_text
 from conversations.whatsapp.received import Sender
@@ -18,6 +18,14 @@ MAX_NAME = 255
 NOBODY = Sender()
 
 Ids = tuple[str | None, str | None, str | None]  # phone, BSUID, parent BSUID
+Card = tuple[Json, Ids]
+
+
+class Cards(NamedTuple):
+    """The contacts[] of one value."""
+
+    by_id: dict[str, Card]
+    lone: Card | None
 
 
 def is_phone(value: str) -> bool:
@@ -28,10 +36,23 @@ def is_bsuid(value: str) -> bool:
     return _BSUID.fullmatch(value) is not None
 
 
-def read_sender(owner: Json, keys: tuple[str, ...], contacts: Any = None) -> Sender:
+def read_cards(contacts: Any) -> Cards | None:
+    """Index contacts[] by every id in it, once for all the messages and statuses beside it."""
+    if not isinstance(contacts, list):
+        return None
+    cards = [(card, _ids(card, _CARD_KEYS)) for card in contacts if isinstance(card, dict)]
+    by_id: dict[str, Card] = {}
+    for card in cards:
+        for one in card[1]:
+            if one is not None:
+                by_id.setdefault(one, card)
+    return Cards(by_id=by_id, lone=cards[0] if len(cards) == 1 else None) if cards else None
+
+
+def read_sender(owner: Json, keys: tuple[str, ...], cards: Cards | None = None) -> Sender:
     """Collect the ids that `owner` prints under these keys, and what contacts[] adds about the person."""
     ids = _ids(owner, keys)
-    card, more = _card_of(ids, contacts) if contacts else ({}, ids)
+    card, more = _card_of(ids, cards) if cards is not None else ({}, ids)
     profile = card.get("profile")
     names = profile if isinstance(profile, dict) else {}
     return Sender(
@@ -60,18 +81,14 @@ def _ids(owner: Json, keys: tuple[str, ...]) -> Ids:
     return phone, bsuid, parent
 
 
-def _card_of(ids: Ids, contacts: Any) -> tuple[Json, Ids]:
+def _card_of(ids: Ids, cards: Cards) -> Card:
     """Find the contact that shares an id; a lone contact also fits when no id of it says otherwise."""
-    cards = [card for card in contacts if isinstance(card, dict)] if isinstance(contacts, list) else []
-    for card in cards:
-        theirs = _ids(card, _CARD_KEYS)
-        if _agree(ids, theirs) or (len(cards) == 1 and not _differ(ids, theirs)):
-            return card, theirs
+    for one in ids:
+        if one is not None and one in cards.by_id:
+            return cards.by_id[one]
+    if cards.lone is not None and not _differ(ids, cards.lone[1]):
+        return cards.lone
     return {}, ids
-
-
-def _agree(ours: Ids, theirs: Ids) -> bool:
-    return any(one is not None and one == other for one, other in zip(ours, theirs, strict=True))
 
 
 def _differ(ours: Ids, theirs: Ids) -> bool:

@@ -88,7 +88,7 @@ def _message(change: Change, message: Json, replaced: bool) -> InboundMessage | 
     wamid = _wamid(message)
     if message.get("type") == "system" and (moved := _system_change(change, message, wamid)):
         return moved
-    sender = read_sender(message, _SENDER_KEYS, _contacts(change))
+    sender = read_sender(message, _SENDER_KEYS, change.cards)
     if not sender.is_known and message.get("type") == "system":
         sender = read_sender(read_object(message, "system") or {}, _NEW_ID_KEYS)
     if not sender.is_known:
@@ -153,7 +153,7 @@ def _status(change: Change, status: Json, replaced: bool) -> InboundStatus:  # n
         participant=participant.phone or participant.bsuid or participant.parent_bsuid or "",
         at=read_moment(status.get("timestamp")),
         token=token if token and len(token) <= MAX_TOKEN else None,
-        recipient=NOBODY if is_group else read_sender(status, _RECIPIENT_KEYS, _contacts(change)),
+        recipient=NOBODY if is_group else read_sender(status, _RECIPIENT_KEYS, change.cards),
         group_id=read_string(status, "recipient_id") if is_group else None,
         error_code=code,
         error_title=title,
@@ -189,7 +189,7 @@ def _pairs(update: Json, which: str) -> Sender:
 
 
 def _read_user_ids(change: Change, kind: str, found: Found) -> None:
-    if isinstance(change.value.get("user_id_update"), list):
+    if change.value.get("user_id_update"):
         read_each(change, "user_id_update", _user_id_change, found)
     else:
         _read_whole(change, kind, found)
@@ -205,11 +205,11 @@ def _read_whole(change: Change, kind: str, found: Found) -> None:
 
 def _parts_reader(key: str, customer_keys: tuple[str, ...]) -> Callable[[Change, str, Found], None]:
     def read(change: Change, kind: str, found: Found) -> None:
-        if not isinstance(change.value.get(key), list):
+        if not change.value.get(key):
             return _read_whole(change, kind, found)
 
         def part(change: Change, value: Json, replaced: bool) -> InboundOther:  # noqa: ARG001
-            return _other(change, kind, value, read_sender(value, customer_keys, _contacts(change)))
+            return _other(change, kind, value, read_sender(value, customer_keys, change.cards))
 
         return read_each(change, key, part, found)
 
@@ -246,10 +246,6 @@ def _wamid(owner: Json) -> str:
     if not isinstance(wamid, str) or not wamid or len(wamid) > MAX_WAMID:
         raise BadBody(f"expected an id of 1 to {MAX_WAMID} characters")
     return wamid
-
-
-def _contacts(change: Change) -> Any:
-    return change.value.get("contacts")
 
 
 # field -> (reader, kind)

@@ -1,0 +1,283 @@
+"""Calls: what a segment asked of a processor runs outside any transaction; its result is the next input.
+
+queued → started (committed before it runs) → done | unknown. A call that was started and has no result is run
+again only if it was declared idempotent, with the same key; else its outcome is unknown and the flow says so.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import connections
+
+from conversations import clock, inbox, lanes
+from flows import database, facts
+from flows.engine.session import Call
+from flows.failpoints import reach
+from flows.processing.discovery import find
+from flows.processing.runner import Outcome, Runner
+
+log = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 3
+# Beyond its own time limit a call has this long to be written down before another process takes it up.
+GRACE_SECONDS = 20
+_COLUMNS = (
+    "id, session_id, contact_id, phone_number_id, kind, name, flow_id, request, timeout_seconds, attempts"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    id: str
+    session_id: str
+    contact_id: int
+    phone_number_id: str
+    kind: str
+    name: str
+    flow_id: str
+    request: Mapping[str, Any]
+    timeout_seconds: float | None
+    attempt: int
+
+
+CallRow = tuple[str, str, int, str, str, str, str, str, float | None, bool, str, int, str, datetime]
+
+
+def row_of(
+    call: Call, *, session_id: str, contact_id: int, number: str, correlation: str, now: datetime
+) -> CallRow:
+    request = {"args": dict(call.args), "context": dict(call.context), "older": call.older}
+    flow = call.context.get("flow") or {}
+    return (
+        call.id,
+        session_id,
+        contact_id,
+        number,
+        call.kind,
+        call.name,
+        str(flow.get("id", "")),
+        database.dumps(request),
+        call.timeout_seconds,
+        bool(call.idempotent),
+        "queued",
+        0,
+        correlation,
+        now,
+    )
+
+
+def add(cursor: database.Cursor, rows: Sequence[CallRow]) -> None:
+    """Queue calls with the segments that end with them."""
+    cursor.insert(
+        "conversations_call",
+        {
+            "id": "text",
+            "session_id": "text",
+            "contact_id": "id",
+            "phone_number_id": "text",
+            "kind": "text",
+            "name": "text",
+            "flow_id": "text",
+            "request": "json",
+            "timeout_seconds": "double precision",
+            "is_idempotent": "boolean",
+            "state": "text",
+            "attempts": "int",
+            "correlation": "text",
+            "created_at": "time",
+            "code_hash": "text",
+            "trace": "text",
+        },
+        [(*row, "", "") for row in rows],
+    )
+
+
+def claim(limit: int) -> list[Started]:
+    """Mark calls as started before they run, so that a crash cannot hide that they did."""
+    if database.read().one("SELECT 1 FROM conversations_call WHERE state = 'queued' LIMIT 1") is None:
+        return []
+    until = database.later(f"COALESCE(timeout_seconds, 60) + {GRACE_SECONDS}")
+    with database.write() as cursor:
+        rows = cursor.rows(
+            f"UPDATE conversations_call SET state = 'started', attempts = attempts + 1, lease_until = {until}"
+            " WHERE id IN (SELECT id FROM conversations_call WHERE state = 'queued'"
+            f" ORDER BY created_at LIMIT %s {{skip}}) RETURNING {_COLUMNS}",
+            [limit],
+        )
+    reach("step.started")
+    return [
+        Started(
+            id=id_,
+            session_id=session_id,
+            contact_id=contact_id,
+            phone_number_id=number,
+            kind=kind,
+            name=name,
+            flow_id=flow_id,
+            request=database.as_json(request),
+            timeout_seconds=timeout,
+            attempt=attempts,
+        )
+        for id_, session_id, contact_id, number, kind, name, flow_id, request, timeout, attempts in rows
+    ]
+
+
+def complete(call: Started, outcome: Outcome, code_hash: str) -> bool:
+    """Journal the result and hand it to the lane; False when somebody else settled the call meanwhile."""
+    result = {
+        "id": call.id,
+        "outcome": outcome.state,
+        "value": outcome.value,
+        "go_to": outcome.go_to,
+        "send": list(outcome.send),
+        "reason": outcome.reason,
+    }
+    with database.write() as cursor:
+        settled = cursor.rows(
+            "UPDATE conversations_call SET state = %s, result = %s, seconds = %s, trace = %s, code_hash = %s,"
+            " done_at = {now} WHERE id = %s AND attempts = %s AND state = 'started' RETURNING contact_id",
+            [
+                "unknown" if outcome.state == "unknown" else "done",
+                database.dumps(result),
+                outcome.seconds,
+                (outcome.traceback or outcome.reason or "")[-8000:],
+                code_hash,
+                call.id,
+                call.attempt,
+            ],
+        )
+        if settled:
+            # The contact as it is now: it may have been merged while the call ran.
+            _hand_over(cursor, call.id, settled[0][0], call.phone_number_id, call.session_id, result)
+            _record(cursor, call, outcome)
+    return bool(settled)
+
+
+def _hand_over(
+    cursor: database.Cursor,
+    call_id: str,
+    contact_id: int,
+    number: str,
+    session_id: str,
+    result: Mapping[str, Any],
+) -> None:
+    new = inbox.enqueue(
+        cursor,
+        contact_id,
+        number,
+        "call",
+        {"session_id": session_id, **result},
+        dedup_key=f"call:{call_id}",
+        correlation=f"s{session_id}",
+    )
+    if new:
+        lanes.resume(cursor, [contact_id])
+
+
+def _record(cursor: database.Cursor, call: Started, outcome: Outcome) -> None:
+    name = {"ok": "call_answered", "failed": "call_failed", "unknown": "call_lost"}[outcome.state]
+    fact = facts.Fact(
+        at=clock.now(cursor),
+        name=name,
+        contact_id=call.contact_id,
+        session_id=call.session_id,
+        flow_id=call.flow_id,
+        phone_number_id=call.phone_number_id,
+        correlation=call.id,
+        data={
+            "kind": call.kind,
+            "name": call.name,
+            "seconds": round(outcome.seconds, 4),
+            "reason": outcome.reason,
+        },
+    )
+    facts.record(cursor, [fact])
+    if outcome.state != "ok":
+        facts.open_incident(
+            cursor,
+            "processor",
+            f"{call.name}: {outcome.reason}"[:300],
+            scope=call.name,
+            data={"call": call.id},
+        )
+
+
+def recover() -> int:
+    """Take up calls whose process is gone: idempotent ones run again, of the others the outcome is unknown."""
+    overdue = "SELECT 1 FROM conversations_call WHERE state = 'started' AND lease_until < {now} LIMIT 1"
+    if database.read().one(overdue) is None:
+        return 0
+    with database.write() as cursor:
+        again = cursor.run(
+            "UPDATE conversations_call SET state = 'queued' WHERE state = 'started' AND lease_until < {now}"
+            " AND is_idempotent AND attempts < %s",
+            [MAX_ATTEMPTS],
+        )
+        lost = cursor.rows(
+            "UPDATE conversations_call SET state = 'unknown', done_at = {now}, trace = 'its process ended'"
+            " WHERE state = 'started' AND lease_until < {now} RETURNING id, contact_id, phone_number_id, session_id"
+        )
+        for call_id, contact_id, number, session_id in lost:
+            reason = "the process that ran it ended before it answered"
+            result = {"id": call_id, "outcome": "unknown", "value": None, "reason": reason}
+            _hand_over(cursor, call_id, contact_id, number, session_id, result)
+    return again + len(lost)
+
+
+class Dispatcher:
+    """Runs the calls of this process, at most ``size`` at a time, each in a killable child."""
+
+    def __init__(self, wake: Callable[[], None], size: int | None = None) -> None:
+        self._size = size or settings.WHATSFLOW_PROCESSOR_CHILDREN
+        self._runner = Runner(self._size)
+        self._pool = ThreadPoolExecutor(self._size, thread_name_prefix="call")
+        self._free = threading.Semaphore(self._size)
+        self._wake = wake
+
+    def pump(self) -> int:
+        """Start as many calls as there are free children."""
+        slots = 0
+        while slots < self._size and self._free.acquire(blocking=False):
+            slots += 1
+        started = claim(slots) if slots else []
+        for _ in range(slots - len(started)):
+            self._free.release()
+        for call in started:
+            self._pool.submit(self._run, call)
+        return len(started)
+
+    def _run(self, call: Started) -> None:
+        try:
+            outcome, code_hash = self._outcome(call)
+            reach("step.called")
+            complete(call, outcome, code_hash)
+        except Exception:  # a thread's door: the lease runs out and the sweeper takes the call up
+            log.exception("call %s could not be settled", call.id)
+        finally:
+            connections.close_all()
+            self._free.release()
+            self._wake()
+
+    def _outcome(self, call: Started) -> tuple[Outcome, str]:
+        info = find(call.name, call.flow_id) if call.kind == "processor" else None
+        if info is None:
+            return Outcome(state="failed", reason=f"no {call.kind} {call.name}"), ""
+        outcome = self._runner.run(
+            info,
+            call.request["args"],
+            call.request["context"],
+            idem_key=f"wf-{call.id}",
+            timeout=call.timeout_seconds,
+            older=bool(call.request.get("older")),
+        )
+        return outcome, info.module_hash
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True)
+        self._runner.close()

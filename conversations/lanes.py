@@ -1,0 +1,176 @@
+"""Lanes: one row a contact serializes all that happens to it. A claim raises the epoch; a commit must hold it.
+
+A batch counts an attempt for each of its lanes, so lanes that saw a crash are claimed alone: the one that kills
+its worker quarantines itself and no neighbor.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flows import database
+
+LEASE_SECONDS = 60
+MAX_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    contact_id: int
+    epoch: int
+    attempts: int
+    out_seq: int
+    low_seq: int
+    is_calling: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """What a lane's row becomes when its turn commits."""
+
+    contact_id: int
+    epoch: int
+    consumed: int
+    sent: int
+    low_seq: int
+    is_calling: bool
+
+
+def are_waiting(cursor: database.Cursor) -> bool:
+    """A cheap look outside any transaction, so that an idle worker takes no write lock."""
+    return (
+        cursor.one(
+            "SELECT 1 FROM conversations_lane WHERE pending > 0 AND runnable_at <= {now}"
+            " AND lease_until < {now} LIMIT 1"
+        )
+        is not None
+    )
+
+
+def claim(limit: int, *, suspects: bool = False) -> list[Claimed]:
+    """Claim up to ``limit`` runnable lanes in a transaction of its own; suspects are taken one by one."""
+    attempts = "turn_attempts > 0" if suspects else "turn_attempts = 0"
+    with database.write() as cursor:
+        rows = cursor.rows(
+            "UPDATE conversations_lane SET epoch = epoch + 1, turn_attempts = turn_attempts + 1,"
+            f" lease_until = {database.later(str(LEASE_SECONDS))}"
+            " WHERE contact_id IN (SELECT contact_id FROM conversations_lane"
+            "  WHERE pending > 0 AND runnable_at <= {now} AND lease_until < {now}"
+            f"  AND {attempts} ORDER BY runnable_at LIMIT %s {{skip}}) AND lease_until < {{now}}"
+            " RETURNING contact_id, epoch, turn_attempts, out_seq, low_seq, is_calling",
+            [1 if suspects else limit],
+        )
+    return [
+        Claimed(contact_id=c, epoch=e, attempts=a, out_seq=o, low_seq=low, is_calling=bool(calling))
+        for c, e, a, o, low, calling in rows
+    ]
+
+
+_release_columns = {
+    "contact_id": "id",
+    "epoch": "id",
+    "consumed": "int",
+    "sent": "int",
+    "low_seq": "id",
+    "is_calling": "boolean",
+}
+
+
+def commit(cursor: database.Cursor, releases: Sequence[Release]) -> set[int]:
+    """Release lanes with their new counts; only those returned still held their epoch, only those may be written.
+
+    A lane in a call is not runnable until ``resume``; one with inputs left is runnable again behind the others.
+    """
+    if not releases:
+        return set()
+    rows = [
+        (r.contact_id, r.epoch, r.consumed, r.sent, r.low_seq, r.is_calling)
+        for r in sorted(releases, key=lambda r: r.contact_id)
+    ]
+    lock(cursor, [r[0] for r in rows])
+    source = cursor.source(_release_columns, rows)
+    far = database.later("315360000")
+    returned = cursor.rows(
+        "UPDATE conversations_lane SET lease_until = '2000-01-01 00:00:00+00', turn_attempts = 0,"
+        " pending = pending - v.consumed, out_seq = out_seq + v.sent, low_seq = v.low_seq,"
+        " is_calling = v.is_calling,"
+        f" runnable_at = CASE WHEN v.is_calling THEN {far} ELSE {{now}} END"
+        f" FROM {source.sql}"
+        " WHERE conversations_lane.contact_id = v.contact_id AND conversations_lane.epoch = v.epoch"
+        " RETURNING conversations_lane.contact_id",
+        source.params,
+    )
+    return {int(row[0]) for row in returned}
+
+
+def give_back(contact_id: int, epoch: int, *, after_seconds: float) -> None:
+    """Let a lane go whose engine failed; its attempt stays counted and it is runnable again later."""
+    with database.write() as cursor:
+        cursor.run(
+            "UPDATE conversations_lane SET lease_until = '2000-01-01 00:00:00+00',"
+            f" runnable_at = {database.later('%s')} WHERE contact_id = %s AND epoch = %s",
+            [after_seconds, contact_id, epoch],
+        )
+
+
+def lock(cursor: database.Cursor, contact_ids: Sequence[int]) -> None:
+    """Lock lane rows in id order, as the splitter and the turns do, so that they cannot deadlock."""
+    if not cursor.postgres:
+        return
+    among = cursor.among("contact_id", "id", sorted(set(contact_ids)))
+    cursor.rows(
+        f"SELECT 1 FROM conversations_lane WHERE {among.sql} ORDER BY contact_id FOR UPDATE", among.params
+    )
+
+
+def create(cursor: database.Cursor, contact_ids: Sequence[int]) -> None:
+    """Make sure that each contact has its lane."""
+    cursor.insert(
+        "conversations_lane",
+        {
+            "contact_id": "id",
+            "next_seq": "id",
+            "low_seq": "id",
+            "out_seq": "id",
+            "pending": "int",
+            "epoch": "id",
+            "lease_until": "time",
+            "runnable_at": "time",
+            "is_calling": "boolean",
+            "turn_attempts": "int",
+        },
+        [(c, 1, 1, 1, 0, 0, _long_ago, _long_ago, False, 0) for c in sorted(set(contact_ids))],
+        "ON CONFLICT (contact_id) DO NOTHING",
+    )
+
+
+def take_numbers(cursor: database.Cursor, counts: dict[int, int]) -> dict[int, int]:
+    """Reserve ``count`` input numbers for each contact and raise what is pending; gives the first number of each."""
+    source = cursor.source({"contact_id": "id", "k": "int"}, sorted(counts.items()))
+    rows: list[tuple[Any, ...]] = cursor.rows(
+        f"UPDATE conversations_lane SET next_seq = next_seq + v.k, pending = pending + v.k FROM {source.sql}"
+        " WHERE conversations_lane.contact_id = v.contact_id"
+        " RETURNING conversations_lane.contact_id, next_seq - v.k",
+        source.params,
+    )
+    return {int(c): int(first) for c, first in rows}
+
+
+def resume(cursor: database.Cursor, contact_ids: Sequence[int]) -> None:
+    """Make lanes runnable whose call has a result."""
+    among = cursor.among("contact_id", "id", list(contact_ids))
+    cursor.run(f"UPDATE conversations_lane SET runnable_at = {{now}} WHERE {among.sql}", among.params)
+
+
+def take_out_numbers(cursor: database.Cursor, contact_id: int, count: int) -> int:
+    """Reserve numbers in a contact's outgoing order, for a sender other than a turn."""
+    row = cursor.one(
+        "UPDATE conversations_lane SET out_seq = out_seq + %s WHERE contact_id = %s RETURNING out_seq - %s",
+        [count, contact_id, count],
+    )
+    if row is None:
+        raise LookupError(f"contact {contact_id} has no lane")
+    return int(row[0])
+
+
+_long_ago = database.as_time("2000-01-01 00:00:00")

@@ -1,0 +1,127 @@
+"""Our WhatsApp numbers: the ones that exist from the start, their encrypted tokens, and where each is served."""
+
+from functools import cache
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+from django.db import transaction
+
+from conversations.models import Number
+
+SIMULATED_PHONE_NUMBER_ID = "1000000001"
+SIMULATED_WABA_ID = "2000000001"
+
+
+class TokenUnreadable(Exception):
+    """A stored token was encrypted with a key that is no longer among WHATSFLOW_ENCRYPTION_KEYS."""
+
+
+@cache
+def _fernet(keys: tuple[str, ...]) -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in keys])
+
+
+def _keys() -> MultiFernet:
+    return _fernet(tuple(settings.WHATSFLOW_ENCRYPTION_KEYS))
+
+
+def encrypt(text: str) -> str:
+    return _keys().encrypt(text.encode()).decode()
+
+
+def decrypt(text: str) -> str:
+    """Read what ``encrypt`` made with any of the keys.
+
+    Raises: TokenUnreadable.
+    """
+    try:
+        return _keys().decrypt(text.encode()).decode()
+    except InvalidToken:
+        raise TokenUnreadable(
+            "a token cannot be read with WHATSFLOW_ENCRYPTION_KEYS: expected one of the keys that encrypted it;"
+            " put the key back at the end of the list, or enter the token again"
+        ) from None
+
+
+def rotate(text: str) -> str:
+    """Encrypt again with the first key."""
+    try:
+        return _keys().rotate(text.encode()).decode()
+    except InvalidToken:
+        return encrypt(decrypt(text))
+
+
+def rotate_tokens() -> int:
+    """Put every stored token under the first key; returns how many there are. Either all move or none."""
+    with transaction.atomic():
+        numbers = list(Number.objects.select_for_update().exclude(token=""))
+        for number in numbers:
+            number.token = rotate(number.token)
+        Number.objects.bulk_update(numbers, ["token"])
+    return len(numbers)
+
+
+def set_token(number: Number, token: str) -> None:
+    """Keep ``token`` encrypted on ``number``; the caller saves it. An empty one forgets what was kept."""
+    number.token = encrypt(token) if token else ""
+
+
+def has_token(number: Number) -> bool:
+    """Whether messages of ``number`` can be authorized at Meta, whatever way the token comes."""
+    if number.is_simulated:
+        return True
+    return bool(number.token or (number.is_from_environment and settings.WHATSAPP_TOKEN))
+
+
+def graph_for(number: Number) -> tuple[str, str]:
+    """Say where ``number`` is served and the token for it: ``(base URL without version, token)``.
+
+    The environment's token wins for the environment's number, so that a rotation there takes effect.
+
+    Raises: TokenUnreadable.
+    """
+    if number.is_simulated:
+        return f"{settings.SIMULATOR_BASE_URL}/simulator/graph", settings.SIMULATOR_TOKEN
+    if number.is_from_environment and settings.WHATSAPP_TOKEN:
+        return settings.WHATSAPP_GRAPH_URL, settings.WHATSAPP_TOKEN
+    return settings.WHATSAPP_GRAPH_URL, decrypt(number.token) if number.token else ""
+
+
+def ensure_numbers() -> list[Number]:
+    """Create the numbers that settings name, at every start; what staff changed on them stays."""
+    numbers = []
+    if settings.WHATSAPP_PHONE_ID:
+        numbers.append(_environment_number())
+    if settings.SIMULATOR_ENABLED:
+        numbers.append(_simulated_number())
+    else:
+        Number.objects.filter(is_simulated=True, is_active=True).update(is_active=False)
+    return numbers
+
+
+def _environment_number() -> Number:
+    number, _created = Number.objects.update_or_create(
+        phone_number_id=settings.WHATSAPP_PHONE_ID,
+        defaults={"is_from_environment": True, "waba_id": settings.WHATSAPP_BUSINESS_ACCOUNT_ID},
+        create_defaults={
+            "name": "WhatsApp",
+            "is_from_environment": True,
+            "waba_id": settings.WHATSAPP_BUSINESS_ACCOUNT_ID,
+        },
+    )
+    Number.objects.filter(is_from_environment=True).exclude(pk=number.pk).update(is_from_environment=False)
+    return number
+
+
+def _simulated_number() -> Number:
+    number, _created = Number.objects.update_or_create(
+        phone_number_id=SIMULATED_PHONE_NUMBER_ID,
+        defaults={"is_simulated": True, "is_active": True},
+        create_defaults={
+            "name": "Demo number",
+            "waba_id": SIMULATED_WABA_ID,
+            "display_phone_number": "+1 555 010 0001",
+            "is_simulated": True,
+        },
+    )
+    return number
