@@ -268,7 +268,7 @@ def change_ids(cursor: database.Cursor, old: Person, new: Person, now: datetime)
     contact_id = ids[0]
     for taken in {owners[k] for k in new.keys if k in owners} - {contact_id}:
         merge(cursor, contact_id, taken, now)
-    _remember(cursor, {k: contact_id for k in new.keys}, now)
+    _remember(cursor, dict.fromkeys(new.keys, contact_id), now)
     if new.sender.phone:
         cursor.run(
             "UPDATE conversations_contact SET phone = %s WHERE id = %s", [new.sender.phone, contact_id]

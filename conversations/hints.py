@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import Self
 
 import redis
 from celery import current_app
@@ -155,7 +156,7 @@ class Waiting:
         self._channel = channel
         self._ear = RedisEar(settings.REDIS_URL, channel, self.event) if settings.REDIS_URL else None
 
-    def __enter__(self) -> "Waiting":
+    def __enter__(self) -> Self:
         listeners.add(self._channel, self.event)
         if self._ear:
             self._ear.start()

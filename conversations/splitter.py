@@ -79,7 +79,7 @@ def split(limit: int = BATCH) -> int:
         return _split_batch(limit)
     except OperationalError:
         raise
-    except Exception:  # one delivery that our code cannot take must not hold up the others
+    except Exception:
         log.exception("a batch of deliveries failed; they are split one by one")
         return _split_first()
 
@@ -158,11 +158,11 @@ def _place(batch: Batch, delivery: Delivery) -> None:
     reasons = [f"{fault.place}: {fault.reason}" for fault in delivery.parsed.faults]
     for item in delivery.parsed.items:
         line = batch.numbers.get(item.phone_number_id or "")
-        if isinstance(item, InboundMessage | InboundStatus | NumberChange) and item.phone_number_id:
-            # A simulated delivery can never speak for a real number, nor the other way round.
-            if line is None or line.is_simulated is not delivery.is_simulated:
-                reasons.append(f"not ours: phone_number_id {item.phone_number_id}")
-                continue
+        # A simulated delivery can never speak for a real number, nor the other way round.
+        is_foreign = line is None or line.is_simulated is not delivery.is_simulated
+        if is_foreign and item.phone_number_id and not isinstance(item, InboundOther):
+            reasons.append(f"not ours: phone_number_id {item.phone_number_id}")
+            continue
         if isinstance(item, InboundMessage) and not item.sender.is_known:
             reasons.append(f"message {item.wamid[-12:]} names no sender")
             continue

@@ -69,7 +69,7 @@ def _drain(stop: threading.Event, idle_seconds: float | None) -> int:
         finally:
             dispatcher.close()
     # A hint that came between the last pass and the end of listening is not lost.
-    return done + _careful(lambda: drain_once())
+    return done + _careful(drain_once)
 
 
 def _drain_until(

@@ -94,7 +94,7 @@ class Walk:
         self.turns = 0
         self._sent = 0
 
-    # --- Inputs -----------------------------------------------------------------------------------------------
+    # --- Inputs ----------------------------------------------------------------------------------------------
     def take(self, one: Input) -> bool:
         """Work on one input; False leaves it waiting, for a call of its session is still under way."""
         row = self.sessions.get(one.phone_number_id)
@@ -142,7 +142,11 @@ class Walk:
         message = reply.message
         world = self._world(one, row)
         waits = row is not None and row.session.state == "waiting"
-        if row and waits and run.current_choice_matches(world, row.session, message, reply.context_ref):
+        if (
+            row
+            and waits
+            and run.current_choice_matches(world, row.session, message, reply.context_ref, now=self.now)
+        ):
             self._resume(one, row, reply)
             return
         candidates = triggers.match(
@@ -158,11 +162,16 @@ class Walk:
                 self._start(one, first.flow_id, first.flow_hash, message)
             else:
                 self._unmatched(one, conversation, message)
-        elif first and triggers.is_exact_class(first) and not run.never_interrupted(world, row.session):
+        elif first and triggers.is_exact_class(first) and not self._holds(row):
             self._interrupt(row, one)
             self._start(one, first.flow_id, first.flow_hash, message)
         else:
             self._resume(one, row, reply)
+
+    def _holds(self, row: SessionRow) -> bool:
+        """Whether a frame of the session says that no other flow may break in."""
+        flows = [self.snapshot.flow(frame.flow_hash) for frame in row.session.frames]
+        return any(flow is not None and flow.settings.interrupt == "never" for flow in flows)
 
     def _first_allowed(self, candidates: Sequence[triggers.Candidate]) -> triggers.Candidate | None:
         return next((c for c in candidates if self._may_enter(c)), None)
@@ -222,7 +231,7 @@ class Walk:
             self._interrupt(row, one)
         self._start(one, flow_id, flow_hash, None, campaign=one.payload.get("campaign"))
 
-    # --- Sessions ---------------------------------------------------------------------------------------------
+    # --- Sessions --------------------------------------------------------------------------------------------
     def _start(
         self,
         one: Input,
@@ -283,7 +292,7 @@ class Walk:
             if turn.session.outcome == "failed" and not sends + said_before:
                 self._failure(one)
 
-    # --- Effects ----------------------------------------------------------------------------------------------
+    # --- Effects ---------------------------------------------------------------------------------------------
     def _send(self, one: Input, row: SessionRow, effect: Send) -> None:
         self._queue(one, effect.content, "reply", ref=effect.ref, row=row)
 
@@ -348,7 +357,7 @@ class Walk:
     def _event(self, one: Input, row: SessionRow, effect: Event) -> None:
         self._fact(one, effect.name, effect.data, row)
 
-    # --- What the shell itself says -----------------------------------------------------------------------------
+    # --- What the shell itself says --------------------------------------------------------------------------
     def _unmatched(self, one: Input, conversation: ConversationRow, message: IncomingMessage) -> None:
         self._fact(one, "message_unmatched", {"type": message.type})
         last = conversation.unmatched_replied_at
@@ -457,7 +466,7 @@ class Walk:
     def sent(self) -> int:
         return self._sent
 
-    # --- Small things -------------------------------------------------------------------------------------------
+    # --- Small things ----------------------------------------------------------------------------------------
     def _conversation(self, one: Input) -> ConversationRow:
         return self.around.conversations[self.contact.id, one.phone_number_id]
 
