@@ -48,7 +48,7 @@ def contains(left: Any, right: Any) -> bool:
     if is_undefined(left) or is_undefined(right):
         return False
     if isinstance(left, str):
-        return isinstance(right, str) and right in left or is_number(right) and str(right) in left
+        return (isinstance(right, str) or is_number(right)) and str(right) in left
     if isinstance(left, Mapping):
         return isinstance(right, str) and right in left
     return isinstance(left, (list, tuple, range)) and any(is_equal(entry, right) for entry in left)

@@ -25,6 +25,8 @@ __all__ = [
     "render",
 ]
 
+# Codes of faults that Meta does not refuse.
+NOTICES = frozenset({"WF305"})
 MEDIA = ("image", "video", "audio", "document", "sticker")
 
 

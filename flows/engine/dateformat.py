@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable
-from datetime import date, datetime, time, tzinfo
+from datetime import UTC, date, datetime, time, tzinfo
 from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
 
@@ -34,6 +35,15 @@ def locale_of(language: str) -> Locale:
         return Locale.parse(language.replace("-", "_"))
     except (ValueError, UnknownLocaleError):
         return Locale("en")
+
+
+@lru_cache(maxsize=512)
+def zone_of(name: Any) -> tzinfo:
+    """Return the time zone of that name, UTC where there is none."""
+    try:
+        return ZoneInfo(name) if name else UTC
+    except (ValueError, OSError, TypeError, LookupError):
+        return UTC
 
 
 def read_moment(value: Any, now: datetime) -> datetime:

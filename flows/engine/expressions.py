@@ -107,7 +107,6 @@ def is_true(condition: str, scope: Scope) -> bool:
     compiled = compile_condition(condition)
     with _Guard(condition):
         return bool(compiled.evaluate(FlowContext(_EMPTY, globals=scope)))
-    raise AssertionError  # the guard lets nothing pass
 
 
 class _Guard:
@@ -151,7 +150,6 @@ def compile_text(text: str) -> Template:
         template = ENVIRONMENT.from_string(text)
         make_nodes_total(template.nodes, RenderContext(template))
         return Template(template=template, typed=_single(template.nodes))
-    raise AssertionError
 
 
 def _bound(text: str) -> None:
@@ -174,7 +172,6 @@ def compile_condition(text: str) -> BooleanExpression:
         _bound(text)
         stream = TokenStream(iter(_tokens(text)))
         return make_total(BooleanExpression.parse(ENVIRONMENT, stream))
-    raise AssertionError
 
 
 def _tokens(text: str) -> list[Token]:

@@ -1,8 +1,8 @@
 """Liquid as flows speak it: what python-liquid has, made strict, total and bounded."""
 
 import functools
-from collections.abc import Callable, Mapping
-from typing import Any, TextIO
+from collections.abc import Callable
+from typing import Any, TextIO, cast
 
 from liquid import Environment, FalsyStrictUndefined, Mode, RenderContext
 from liquid.builtin.output import Output, OutputNode
@@ -113,8 +113,7 @@ def _bound(value: object, most: int) -> None:
 
 @with_context
 def _date(value: object, pattern: object = "%Y-%m-%d", *, context: RenderContext) -> str:
-    scope: Mapping[str, object] = context.globals
-    assert isinstance(scope, Scope)
+    scope = cast("Scope", context.globals)
     try:
         return format_moment(read_moment(value, scope.now), str(pattern), scope.language)
     except NoDate as problem:
