@@ -1,7 +1,5 @@
 """The one settings file, in sections; every value comes from the environment (see ``.env.example``)."""
 
-import base64
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,23 +19,17 @@ if (BASE_DIR / ".env").exists():
     environ.Env.read_env(str(BASE_DIR / ".env"))
 VAR_DIR = Path(env.text("WHATSFLOW_VAR", str(BASE_DIR / "var"))).resolve()
 
-# --- Mode -----------------------------------------------------------------------------------------------------
+# --- Mode -------------------------------------------------------------------------------------------------
 DEBUG = env.flag("DEBUG", default=False)
 DATABASE_URL = env.text("DATABASE_URL", f"sqlite:///{VAR_DIR / 'whatsflow.sqlite3'}")
 IS_SQLITE = DATABASE_URL.startswith("sqlite:")
-# The simulator is on by itself only with the demo's database; a business that set PostgreSQL up must ask for it.
+# The simulator is on by itself only with the demo's database; who set PostgreSQL up must ask for it.
 SIMULATOR_ENABLED = env.flag("WHATSFLOW_SIMULATOR", default=IS_SQLITE)
 IS_DEMO = IS_SQLITE and SIMULATOR_ENABLED
 # A demo or a developer's machine makes its own keys once; production refuses to start without them.
 _keys = VAR_DIR / "keys" if DEBUG or IS_DEMO else None
 
-# --- Secrets --------------------------------------------------------------------------------------------------
-
-
-def _fernet_key() -> str:
-    return base64.urlsafe_b64encode(os.urandom(32)).decode()
-
-
+# --- Secrets ----------------------------------------------------------------------------------------------
 WHATSAPP_APP_SECRETS = env.words("WHATSAPP_APP_SECRET")
 WHATSAPP_VERIFY_TOKEN = env.text("WHATSAPP_VERIFY_TOKEN")
 if _keys is None:
@@ -55,20 +47,18 @@ if _keys is None:
         }
     )
 SECRET_KEY = env.secret("SECRET_KEY", _keys)
-WHATSFLOW_ENCRYPTION_KEYS = [
-    k.strip() for k in env.secret("WHATSFLOW_ENCRYPTION_KEYS", _keys, _fernet_key).split(",") if k.strip()
-]
+WHATSFLOW_ENCRYPTION_KEYS = env.fernet_keys("WHATSFLOW_ENCRYPTION_KEYS", _keys)
 WHATSFLOW_HASH_KEY = env.secret("WHATSFLOW_HASH_KEY", _keys)
 
-# --- WhatsApp -------------------------------------------------------------------------------------------------
+# --- WhatsApp ---------------------------------------------------------------------------------------------
 WHATSAPP_TOKEN = env.text("WHATSAPP_TOKEN")
 WHATSAPP_PHONE_ID = env.text("WHATSAPP_PHONE_ID")
 WHATSAPP_BUSINESS_ACCOUNT_ID = env.text("WHATSAPP_BUSINESS_ACCOUNT_ID")
 WHATSAPP_APP_ID = env.text("WHATSAPP_APP_ID")
 WHATSAPP_GRAPH_URL = env.url("WHATSAPP_GRAPH_URL", "https://graph.facebook.com", ("https", "http"))
-WHATSAPP_GRAPH_VERSION = env.text("WHATSAPP_GRAPH_VERSION", "v23.0")
+WHATSAPP_GRAPH_VERSION = env.matching("WHATSAPP_GRAPH_VERSION", "v23.0", r"v\d+\.\d+", "v23.0")
 
-# --- Simulator ------------------------------------------------------------------------------------------------
+# --- Simulator --------------------------------------------------------------------------------------------
 # It has its own app secret and token, so that it can never serve, or be taken for, a real number.
 _simulator_keys = VAR_DIR / "keys"
 SIMULATOR_APP_SECRET = env.secret("SIMULATOR_APP_SECRET", _simulator_keys) if SIMULATOR_ENABLED else ""
@@ -81,9 +71,9 @@ SIMULATOR_WEBHOOK_URL = env.url(
     "SIMULATOR_WEBHOOK_URL", f"http://127.0.0.1:{PORT}/webhooks/whatsapp", ("http", "https")
 )
 
-# --- WhatsFlow ------------------------------------------------------------------------------------------------
-WHATSFLOW_DATASETS = Path(env.text("WHATSFLOW_DATASETS", str(BASE_DIR / "datasets"))).resolve()
-WHATSFLOW_PROCESSORS = Path(env.text("WHATSFLOW_PROCESSORS", str(BASE_DIR / "processors"))).resolve()
+# --- WhatsFlow --------------------------------------------------------------------------------------------
+WHATSFLOW_DATASETS = env.directory("WHATSFLOW_DATASETS", BASE_DIR / "datasets")
+WHATSFLOW_PROCESSORS = env.directory("WHATSFLOW_PROCESSORS", BASE_DIR / "processors")
 WHATSFLOW_OUTBOUND = env.flag("WHATSFLOW_OUTBOUND", default=True)
 # A door that is this far behind answers 503; Meta redelivers, and the turns get the machine.
 WHATSFLOW_BACKLOG_LIMIT = env.integer("WHATSFLOW_BACKLOG_LIMIT", 5000, low=10, high=10_000_000)
@@ -91,16 +81,18 @@ WHATSFLOW_LANES_PER_BATCH = env.integer("WHATSFLOW_LANES_PER_BATCH", 64, low=1, 
 WHATSFLOW_SENDS_IN_FLIGHT = env.integer("WHATSFLOW_SENDS_IN_FLIGHT", 128, low=1, high=1000)
 WHATSFLOW_PROCESSOR_CHILDREN = env.integer("WHATSFLOW_PROCESSOR_CHILDREN", 2, low=1, high=64)
 WHATSFLOW_SWEEP_SECONDS = env.integer("WHATSFLOW_SWEEP_SECONDS", 5, low=1, high=60)
+# A web process may do a worker's work as well, where nothing else can run.
+WHATSFLOW_WEB_WORKS = env.flag("WHATSFLOW_WEB_WORKS", default=False)
 WHATSFLOW_ROLE = env.one_of("WHATSFLOW_ROLE", "web", ("web", "worker", "beat", "command"))
 
-# --- Django ---------------------------------------------------------------------------------------------------
+# --- Django -----------------------------------------------------------------------------------------------
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]") if _keys else ())
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "unfold.contrib.import_export",
-    "django.contrib.admin",
+    "whatsflow.apps.WhatsflowAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -128,6 +120,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "whatsflow.policy.AdminPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -159,7 +152,7 @@ TEMPLATES = [
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 
-# --- Databases ------------------------------------------------------------------------------------------------
+# --- Databases --------------------------------------------------------------------------------------------
 # "door" is the same database with the webhook's own, shorter limits: it must answer Meta within 3 s.
 
 
@@ -205,7 +198,7 @@ if IS_SQLITE:
     VAR_DIR.mkdir(parents=True, exist_ok=True)
     DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
 
-# --- Redis, Celery, Channels ----------------------------------------------------------------------------------
+# --- Redis, Celery, Channels ------------------------------------------------------------------------------
 # Redis carries hints only and may be lost at any time; without it the sweeper does the work.
 REDIS_URL = env.url("REDIS_URL", "", ("redis", "rediss", "unix")) if env.has("REDIS_URL") else ""
 _redis_socket = {"socket_timeout": 0.3, "socket_connect_timeout": 0.3}
@@ -231,7 +224,7 @@ CHANNEL_LAYERS = {
     else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 }
 
-# --- Web API --------------------------------------------------------------------------------------------------
+# --- Web API ----------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "rest_framework.authentication.TokenAuthentication",
@@ -253,7 +246,7 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
 }
 
-# --- Login, cookies, headers ----------------------------------------------------------------------------------
+# --- Login, cookies, headers ------------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -269,6 +262,8 @@ AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_IPWARE_PROXY_COUNT = 0
 AXES_VERBOSE = False
+# Our own page shows the failed logins in the admin's skin.
+AXES_ENABLE_ADMIN = False
 LOGIN_URL = reverse_lazy("admin:login")
 SESSION_COOKIE_AGE = 12 * 3600
 _https = env.flag("WHATSFLOW_HTTPS", default=not (DEBUG or IS_DEMO))
@@ -300,29 +295,29 @@ ADMIN_CONTENT_SECURITY_POLICY = {
     "style-src": [SELF, "'unsafe-inline'"],
 }
 
-# --- Language, time, static files -----------------------------------------------------------------------------
+# --- Language, time, static files -------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("hi", "हिन्दी")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
-TIME_ZONE = env.text("TIME_ZONE", "UTC")
+TIME_ZONE = env.time_zone("TIME_ZONE", "UTC")
 USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
 MEDIA_ROOT = VAR_DIR / "media"
 _manifest = "whitenoise.storage.CompressedManifestStaticFilesStorage"
-_testing = "pytest" in sys.modules
+IS_TESTING = "pytest" in sys.modules
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
-        if DEBUG or IS_DEMO or _testing
+        if DEBUG or IS_DEMO or IS_TESTING
         else _manifest
     },
 }
-WHITENOISE_USE_FINDERS = DEBUG or IS_DEMO or _testing
+WHITENOISE_USE_FINDERS = DEBUG or IS_DEMO or IS_TESTING
 WHITENOISE_AUTOREFRESH = DEBUG
 
-# --- Logs -----------------------------------------------------------------------------------------------------
+# --- Logs -------------------------------------------------------------------------------------------------
 LOG_LEVEL = env.one_of("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 LOGGING = {
     "version": 1,
@@ -350,11 +345,11 @@ LOGGING = {
     },
 }
 
-# --- Admin's look ---------------------------------------------------------------------------------------------
+# --- Admin's look -----------------------------------------------------------------------------------------
 UNFOLD = {
     "SITE_TITLE": "WhatsFlow",
     "SITE_HEADER": "WhatsFlow",
-    "SITE_SYMBOL": "forum",
+    "SITE_ICON": lambda _request: static("whatsflow/icon.svg"),
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("whatsflow/icon.svg")}
     ],
@@ -376,8 +371,14 @@ UNFOLD = {
     },
     "SIDEBAR": {"show_search": True, "navigation": "whatsflow.navigation.sidebar"},
     "STYLES": [lambda _request: static("whatsflow/admin.css")],
+    "SCRIPTS": [lambda _request: static("whatsflow/admin.js")],
+    "LOGIN": {"form": "whatsflow.login.LoginForm"},
+    "ACCOUNT": {"navigation": "whatsflow.navigation.account"},
+    "SITE_URL": None,
 }
 ADMIN_TITLE = _("WhatsFlow")
 
 if SIMULATOR_ENABLED and urlsplit(SIMULATOR_BASE_URL).hostname not in {"127.0.0.1", "localhost", "::1"}:
-    raise ImproperlyConfigured(f"SIMULATOR_BASE_URL={SIMULATOR_BASE_URL}: the simulator serves this machine alone")
+    raise ImproperlyConfigured(
+        f"SIMULATOR_BASE_URL={SIMULATOR_BASE_URL}: the simulator serves this machine alone"
+    )
