@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Self
 
 import redis
 from celery import current_app
@@ -123,7 +123,7 @@ class RedisEar(threading.Thread):
 
     def _listen(self) -> None:
         client = redis.Redis.from_url(self._url, socket_connect_timeout=1.0)
-        pubsub = client.pubsub(ignore_subscribe_messages=False)
+        pubsub: Any = client.pubsub()  # type: ignore[no-untyped-call]
         try:
             pubsub.subscribe(f"whatsflow:{self._channel}")
             while not self._stop.is_set():

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from conversations import clock
-from conversations.outbox import AMBIGUOUS_HOLD_SECONDS
+from conversations.release import AMBIGUOUS_HOLD_SECONDS
 from flows import database, facts
 
 EVIDENCE_AFTER_SECONDS = 600

@@ -15,10 +15,11 @@ import uvloop
 from django.conf import settings
 from django.db import DatabaseError, connections
 
-from conversations import clock, hints, outbox
+from conversations import clock, hints, release, verdicts
 from conversations.models import Number
 from conversations.numbers import TokenUnreadable, graph_for
-from conversations.outbox import Judged, Released
+from conversations.release import Released
+from conversations.verdicts import Judged
 from conversations.whatsapp.client import GraphClient
 from conversations.whatsapp.errors import Verdict, judge_answer
 from conversations.whatsapp.outbound import BadContent, Recipient, build
@@ -183,7 +184,7 @@ class Sender:
         for number in waiting_numbers():
             line, room = lines.get(number), min(BATCH, free - len(pairs))
             if line and room > 0:
-                released = outbox.release(number, line.waba_id, line.rate, room)
+                released = release.release(number, line.waba_id, line.rate, room)
                 pairs += [(line, message) for message in released]
         return pairs, since
 
@@ -198,7 +199,7 @@ class Sender:
             self._judge(Judged(message=message, verdict=verdict, http_status=None, wrote_bytes=False))
             return
         if boot_time() - since > GUARD_SECONDS:
-            await asyncio.get_running_loop().run_in_executor(self._t2, outbox.hand_back, message)
+            await asyncio.get_running_loop().run_in_executor(self._t2, release.hand_back, message)
             return
         reach("send.guarded")
         answer = await self._client(line).post_message(line.phone_number_id, body, line.token)
@@ -238,7 +239,9 @@ class Sender:
         while not (self._closing and not self._judged):
             await self._ripe.wait()
             deadline = time.monotonic() + FLUSH_SECONDS
-            while len(self._judged) < BATCH and time.monotonic() < deadline and self._others_fly():
+            while (  # noqa: ASYNC110 - three conditions, one of them the time
+                len(self._judged) < BATCH and time.monotonic() < deadline and self._others_fly()
+            ):
                 await asyncio.sleep(0.005)
             self._ripe.clear()
             batch, self._judged = self._judged[:500], self._judged[500:]
@@ -254,7 +257,7 @@ class Sender:
         loop = asyncio.get_running_loop()
         for attempt in range(6):
             try:
-                await loop.run_in_executor(self._t2, outbox.record_verdicts, batch)
+                await loop.run_in_executor(self._t2, verdicts.record, batch)
             except DatabaseError:
                 log.exception("verdicts could not be written, try %s", attempt + 1)
                 await asyncio.sleep(0.2 * 2**attempt)

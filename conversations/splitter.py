@@ -90,7 +90,7 @@ def _split_first() -> int:
         return _split_batch(1)
     except OperationalError:
         raise
-    except Exception as error:  # the door of this way: whatever went wrong is kept with its trace
+    except Exception as error:  # noqa: BLE001 - the door of this way: whatever went wrong is kept with its trace
         trace = traceback.format_exc()
         with database.write() as cursor:
             row = cursor.one(

@@ -12,7 +12,7 @@ from typing import Any
 from celery import shared_task
 from django.db import DatabaseError, close_old_connections, connections
 
-from conversations import calls, hints, reconcile, sender, splitter, timers, turns
+from conversations import calls, clock, hints, reconcile, sender, splitter, timers, turns
 from flows import database
 
 log = logging.getLogger(__name__)
@@ -118,12 +118,12 @@ def run_sender(stop: threading.Event) -> int:
     return send_loop.run(stop)
 
 
-@shared_task(name="conversations.drain", queue="inbound")
+@shared_task(name="conversations.drain", queue="inbound")  # type: ignore[untyped-decorator]
 def drain(**_: Any) -> dict[str, int]:
     return {"done": _for_a_while(drain_loop, "in")}
 
 
-@shared_task(name="conversations.send", queue="send")
+@shared_task(name="conversations.send", queue="send")  # type: ignore[untyped-decorator]
 def send(**_: Any) -> dict[str, int]:
     return {"sent": _for_a_while(send_loop, "out")}
 
@@ -160,4 +160,4 @@ def _inward_work() -> bool:
         " OR EXISTS (SELECT 1 FROM conversations_lane WHERE pending > 0 AND runnable_at <= {now})"
         " OR EXISTS (SELECT 1 FROM conversations_call WHERE state = 'queued')"
     )
-    return row is not None or timers.are_due(cursor, timers.clock.now(cursor))
+    return row is not None or timers.are_due(cursor, clock.now(cursor))

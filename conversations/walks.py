@@ -11,6 +11,7 @@ from conversations.inbox import Input
 from conversations.lanes import Claimed
 from conversations.surroundings import ContactRow, ConversationRow, NumberRow, SessionRow, Surroundings
 from conversations.timers import TimerRow
+from flows import database
 from flows.engine import run, triggers
 from flows.engine.definition import ProcessorInfo
 from flows.engine.durations import parse_duration
@@ -171,14 +172,14 @@ class Walk:
     def _holds(self, row: SessionRow) -> bool:
         """Whether a frame of the session says that no other flow may break in."""
         flows = [self.snapshot.flow(frame.flow_hash) for frame in row.session.frames]
-        return any(flow is not None and flow.settings.interrupt == "never" for flow in flows)
+        return any(flow is not None and not flow.is_interruptible for flow in flows)
 
     def _first_allowed(self, candidates: Sequence[triggers.Candidate]) -> triggers.Candidate | None:
         return next((c for c in candidates if self._may_enter(c)), None)
 
     def _may_enter(self, candidate: triggers.Candidate) -> bool:
         flow = self.snapshot.flow(candidate.flow_hash)
-        reentry: Any = flow.settings.reentry if flow else "always"
+        reentry: Any = flow.reentry if flow else "always"
         if reentry == "always":
             return True
         count, last_at = self.history(self.contact.id, candidate.flow_id)
@@ -279,7 +280,16 @@ class Walk:
     ) -> None:
         said_before = row.session.turn_messages if kind == "call_result" else 0
         row.session, row.is_changed = turn.session, True
-        journal = (row.id, row.journaled, kind, _dumps(record), self.now, seed, self.lane.epoch, one.id)
+        journal = (
+            row.id,
+            row.journaled,
+            kind,
+            database.dumps(record),
+            self.now,
+            seed,
+            self.lane.epoch,
+            one.id,
+        )
         self.writes.journal.append(journal)
         row.journaled += 1
         self.writes.sessions[row.id] = row
@@ -549,10 +559,6 @@ def _declared(name: str, flow_id: str) -> ProcessorInfo | None:
     if info is None:
         return None
     return ProcessorInfo(name=info.name, timeout_seconds=info.timeout_seconds, idempotent=info.idempotent)
-
-
-def _dumps(record: Mapping[str, Any]) -> str:
-    return calls.database.dumps(record)
 
 
 _takers: dict[str, Callable[[Walk, Input], None]] = {

@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from conversations import outbox
+from conversations import parked
 from conversations.admin import badges
 from conversations.admin.base import MachineAdmin, may_see_numbers, pretty
 from conversations.admin.choices import state_filter
@@ -25,16 +25,16 @@ _gone = _("Somebody decided on this message already, or its proof came late.")
 
 def _resend(request: HttpRequest, row: Outbox) -> Any:
     try:
-        outbox.resend_parked(row.pk, by=request.user.get_username())
-    except outbox.NotParked:
+        parked.resend(row.pk, by=request.user.get_username())
+    except parked.NotParked:
         raise MoveRefused(_gone) from None
     return _("Queued again. If the first one did arrive, the customer gets it twice.")
 
 
 def _drop(request: HttpRequest, row: Outbox) -> Any:
     try:
-        outbox.drop_parked(row.pk, by=request.user.get_username())
-    except outbox.NotParked:
+        parked.drop(row.pk, by=request.user.get_username())
+    except parked.NotParked:
         raise MoveRefused(_gone) from None
     return _("Dropped. It will not be sent again.")
 

@@ -55,7 +55,7 @@ def clean(value: Any) -> tuple[Any, bool]:
 
 def clean_text(text: str) -> str:
     """Return the text with NUL and lone surrogates as U+FFFD."""
-    return _UNSTORABLE.sub(REPLACEMENT, text)
+    return text if _is_text_storable(text) else _UNSTORABLE.sub(REPLACEMENT, text)
 
 
 def _is_storable(value: Any) -> bool:
@@ -79,7 +79,7 @@ def _is_text_storable(text: str) -> bool:
 
 def _scrubbed(value: Any) -> Any:
     if isinstance(value, str):
-        return _UNSTORABLE.sub(REPLACEMENT, value)
+        return clean_text(value)
     if isinstance(value, list):
         return [_scrubbed(part) for part in value]
     if isinstance(value, dict):

@@ -1,8 +1,7 @@
 """The envelope of a webhook body: entry x change x list, walked in order, with a place for every fault."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from conversations.whatsapp.body import BadBody, clean, clean_text
 from conversations.whatsapp.identity import Cards, read_cards
@@ -15,9 +14,8 @@ Place = tuple[str | int, ...]
 OBJECT = "whatsapp_business_account"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One value of a body with what surrounds it."""
+class Change(NamedTuple):
+    """One value of a body with what surrounds it; made for every message, hence no dataclass."""
 
     place: Place
     field: str

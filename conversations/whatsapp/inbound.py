@@ -7,7 +7,6 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from conversations.whatsapp.body import BadBody, clean, load
@@ -79,7 +78,7 @@ def _read_messages_field(change: Change, kind: str, found: Found) -> None:
     if "statuses" in value:
         read_each(change, "statuses", _status, found)
     if value.get("errors"):
-        _read_whole(replace(change, value={"errors": value["errors"]}), "errors", found)
+        _read_whole(change._replace(value={"errors": value["errors"]}), "errors", found)
     if len(found.items) + len(found.faults) == before:
         _read_whole(change, kind, found)
 

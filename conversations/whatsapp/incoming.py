@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from conversations.whatsapp.body import BadBody, clean, load
 from conversations.whatsapp.values import read_object, read_string, read_whole_number
@@ -31,8 +31,7 @@ class MessageType:
     opens_window: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Content:
+class Content(NamedTuple):
     """A message as flows see it, with what the shell must know beside it."""
 
     message: Json

@@ -8,6 +8,7 @@ Json = dict[str, Any]
 
 MILLISECONDS_FROM = 1_000_000_000_000
 
+MAX_IDENTIFIER = 64
 _IDENTIFIER = re.compile(r"[\w-]{1,64}", re.ASCII)
 
 
@@ -32,7 +33,10 @@ def read_whole_number(value: Any) -> int | None:
 def read_identifier(value: Any) -> str | None:
     """Read an id of Meta's own objects, which some fields print as a number."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    return text if isinstance(text, str) and _IDENTIFIER.fullmatch(text) else None
+    if not isinstance(text, str):
+        return None
+    is_number = text.isdigit() and text.isascii() and len(text) <= MAX_IDENTIFIER
+    return text if is_number or _IDENTIFIER.fullmatch(text) else None
 
 
 def read_moment(value: Any) -> datetime | None:
