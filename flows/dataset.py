@@ -9,7 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from flows import positions
-from flows.positions import MAX_BYTES, Document, Problem
+from flows.positions import MAX_BYTES, Document
+from flows.recovery import Problem
 
 
 @dataclass(frozen=True, kw_only=True)

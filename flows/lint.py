@@ -11,7 +11,10 @@ from flows.engine.codes import points_at_key
 from flows.engine.definition import flow_hash
 from flows.engine.faults import Fault, Path
 from flows.findings import Elsewhere, Finding, shown_path
-from flows.positions import Document, Problem
+from flows.positions import Document
+from flows.recovery import Problem
+
+_consent_words: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,26 @@ def lint(sources: Sequence[Source], *, catalog: Catalog, context: Sequence[Sourc
     catalog = replace(catalog, flows={**catalog.flows, **known})
     places = _Places({source.name: source.document for source in every}, owners)
     return [_linted(source, summaries[source.name], catalog, owners, places) for source in sources]
+
+
+def lint_data(source: Source) -> LintedFile:
+    """Examine a data file: any JSON, except that ``global.json`` holds an object."""
+    document = source.document
+    findings = [problem_finding(source.name, document, problem) for problem in document.problems]
+    if document.is_whole:
+        faults = list(validation.check_data(document.value, file=source.name.rsplit("/", 1)[-1]))
+        places = _Places({source.name: document}, {})
+        findings += [places.finding(source.name, fault) for fault in faults]
+    return LintedFile(source=source, flow_id="", findings=tuple(findings))
+
+
+def reserve_words(words: Iterable[str]) -> None:
+    """Tell the words for consent, which no trigger can ever get (WF212)."""
+    _consent_words.update(words)
+
+
+def consent_words() -> frozenset[str]:
+    return frozenset(_consent_words)
 
 
 def _summary(source: Source) -> FlowSummary | None:

@@ -23,7 +23,7 @@ from flows.engine.faults import Fault, Path
 from flows.engine.graph import build
 from flows.engine.subject import Subject
 from flows.engine.vocabulary import FLOW, MAX_STEPS
-from flows.engine.walk import Walk, kind_of
+from flows.engine.walk import Walk, kind_of, spelled
 
 CHECKS: tuple[Callable[[Subject], None], ...] = (
     routes.check,
@@ -89,6 +89,17 @@ def check(document: Any, *, catalog: Catalog) -> list[Fault]:
     if isinstance(steps, list) and len(steps) > MAX_STEPS:
         return [_too_many_steps(len(steps))]
     return _without_doubles(_examined(document, canonical(document), catalog))
+
+
+def check_data(value: Any, *, file: str) -> list[Fault]:
+    """Return every fault of a data file, which flows read as ``data`` or, from global.json, as ``global``."""
+    walk = Walk()
+    if not references.is_plain_file(file):
+        walk.report("WF030", (), f"{spelled(file)} is no plain name", "use letters, digits, - and _")
+    if file == "global.json" and not isinstance(value, dict):
+        walk.report("WF007", (), f"expected an object, got {kind_of(value)}", 'write {"name": value}')
+    characters.check(value, walk)
+    return walk.faults
 
 
 def _too_many_steps(count: int) -> Fault:
