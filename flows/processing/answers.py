@@ -9,6 +9,7 @@ from flows.processing.contract import Result
 LARGEST_ANSWER = 256 * 1024
 MOST_CONTENTS = 10
 _DEEPEST = 100
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 class BadAnswerError(Exception):
@@ -18,7 +19,7 @@ class BadAnswerError(Exception):
 def encode(value: Any) -> bytes:
     """A returned value as one line of JSON. Raises: BadAnswerError"""
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = _JSON.encode(value)
         encoded = text.encode()
     except (TypeError, ValueError, RecursionError) as fault:
         raise BadAnswerError(_first_fault(value, "", 0) or f"returned what is not JSON: {fault}") from None

@@ -14,16 +14,17 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
-from types import FrameType, MappingProxyType, ModuleType
+from types import FrameType, MappingProxyType
 from typing import Any, BinaryIO
 
 from flows.processing import kernel
 from flows.processing.answers import BadAnswerError, encode, encode_result
 from flows.processing.arguments import ArgumentsError, Plan, bind
 from flows.processing.contract import DEFAULT_MEMORY_MB, Context, Result
-from flows.processing.modules import Modules, describe, last_traceback, line_of
+from flows.processing.modules import Loaded, Modules, describe, last_traceback, line_of
+from flows.processing.scripts import run_script
 from flows.processing.warden import guard
 
 ASYNCHRONOUS = "flows.processing.asynchronous"
@@ -44,6 +45,7 @@ class Child:
         self._network_is_closed = not network and "network" in isolation
         self._owns_pids = "pid" in isolation
         self._pid = os.getpid()
+        self._pipe = os.fstat(1).st_ino
         self._is_calling = False
         self._kinds: dict[str, Callable[[dict[str, Any]], bytes]] = {
             "load": self._load,
@@ -55,7 +57,7 @@ class Child:
     def serve(self, requests: BinaryIO, answers: int) -> None:
         """Answer line after line. Returns when the parent closed its end."""
         for line in requests:
-            message = json.loads(line)
+            message = json.loads(line.decode())
             _write(answers, self._kinds[message["kind"]](message))
 
     def _load(self, message: dict[str, Any]) -> bytes:
@@ -89,7 +91,7 @@ class Child:
 
     def _script(self, message: dict[str, Any]) -> bytes:
         loaded = self._modules.get(message["hash"])
-        return self._run(message, loaded.path, lambda: encode(_run_script(loaded.code, loaded.path, message)))
+        return self._run(message, loaded.path, lambda: _printed(loaded, message["args"]))
 
     def _run(self, message: dict[str, Any], path: str, work: Callable[[], bytes]) -> bytes:
         held = kernel.limit_memory(message["memory_mb"])
@@ -130,11 +132,10 @@ class Child:
 
     def _tidy(self) -> bool:
         """End what the call left running; True when this child had better not take another call."""
-        sys.stdout.flush()
-        sys.stderr.flush()
+        is_spoiled = not _flushed(self._pipe)
         if ended := kernel.end_strays(own_pid_namespace=self._owns_pids):
             _say(f"[ended {ended} process{'es' if ended > 1 else ''} that the call left behind]")
-        return any(
+        return is_spoiled or any(
             thread is not threading.current_thread() and not thread.name.startswith("asyncio_")
             for thread in threading.enumerate()
         )
@@ -151,10 +152,11 @@ class Child:
 
 
 def main() -> None:
-    """Start the warden, whose own child then serves. Argument 2: {"requests", "answers", "network"}."""
+    """Start the warden, whose own child then serves. Argument 2: {"requests", "answers", "network", "namespaces"}."""
     given = json.loads(sys.argv[2])
     guard(
         network=given["network"],
+        namespaces=given["namespaces"],
         keep=(given["requests"], given["answers"]),
         serve=lambda isolation: _serve(given, isolation),
     )
@@ -195,47 +197,8 @@ def _context(name: str, message: Mapping[str, Any]) -> Context:
     )
 
 
-def _run_script(code: Any, path: str, message: Mapping[str, Any]) -> Any:
-    """Run a file as `python file.py` would, with the payload on stdin, and read what it printed."""
-    payload = json.dumps(message["args"], ensure_ascii=False).encode()
-    printed = io.BytesIO()
-    module = ModuleType("__main__")
-    module.__file__ = path
-    kept = sys.stdin, sys.stdout, sys.argv, sys.modules.get("__main__")
-    sys.stdin = io.TextIOWrapper(io.BytesIO(payload), encoding="utf-8")
-    sys.stdout = io.TextIOWrapper(printed, encoding="utf-8", write_through=True)
-    sys.argv, sys.modules["__main__"] = [Path(path).name], module
-    try:
-        exec(code, module.__dict__)  # noqa: S102 - the author's own file, from disk, in its own process
-    except SystemExit as leaving:
-        if leaving.code not in (None, 0):
-            raise BadAnswerError(f"the script ended with {leaving.code!r}") from None
-    finally:
-        sys.stdout.flush()
-        sys.stdin, sys.stdout, sys.argv = kept[:3]
-        if kept[3] is not None:
-            sys.modules["__main__"] = kept[3]
-    return _read_printed(printed.getvalue())
-
-
-def _read_printed(printed: bytes) -> Any:
-    text = printed.decode("utf-8", errors="replace").strip()
-    if not text:
-        return None
-    try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except ValueError:
-        pass
-    *notes, last = text.splitlines()
-    _say("\n".join(notes or [last]))
-    try:
-        return json.loads(last, parse_constant=_refuse_constant)
-    except ValueError as fault:
-        raise BadAnswerError(f"the script's last printed line is not JSON: {fault}") from None
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
+def _printed(loaded: Loaded, payload: Mapping[str, Any]) -> bytes:
+    return b'"state":"ok","value":' + encode(run_script(loaded.code, loaded.path, payload))
 
 
 def _failed(reason: str, trace: str | None) -> bytes:
@@ -268,9 +231,21 @@ def _is_network_error(error: BaseException | None) -> bool:
     return False
 
 
+def _flushed(pipe: int) -> bool:
+    """Write out what was printed; False when the author closed or replaced a stream or its descriptor."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        are_ours = os.fstat(1).st_ino == pipe and os.fstat(2).st_ino == pipe
+    except (OSError, ValueError, AttributeError):
+        return False
+    return are_ours and sys.stdout is sys.__stdout__ and sys.stderr is sys.__stderr__
+
+
 def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
 
 
 def _line(**fields: Any) -> bytes:

@@ -43,7 +43,9 @@ class BrokenFileError(Exception):
 class Child:
     """A subprocess that serves one call at a time. Used by one thread at a time."""
 
-    def __init__(self, *, network: bool = False, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, *, network: bool = False, namespaces: bool = True, environment: dict[str, str] | None = None
+    ) -> None:
         self.network = network
         self.calls = 0
         self.isolation: tuple[str, ...] | None = None
@@ -53,7 +55,7 @@ class Child:
         requests, self._requests = os.pipe()
         self._answers, answers = os.pipe()
         self._outputs, outputs = os.pipe()
-        given = {"requests": requests, "answers": answers, "network": network}
+        given = {"requests": requests, "answers": answers, "network": network, "namespaces": namespaces}
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own module
                 [sys.executable, "-I", "-c", _BOOT, str(ROOT), json.dumps(given)],
@@ -252,7 +254,7 @@ def _read(pipe: int) -> bytes | None:
 
 def _parsed(line: bytes) -> dict[str, Any]:
     try:
-        answer = json.loads(line)
+        answer = json.loads(line.decode())
     except ValueError:
         answer = None
     if not isinstance(answer, dict) or "kind" not in answer:

@@ -8,7 +8,7 @@ from flows.processing.children import Child, DiedError, OverrunError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """`isolation`: the namespaces that a child gets; without "pid" a walk over /proc ends left-over processes."""
+    """`isolation`: the namespaces that a child gets; without "pid" a walk over /proc ends strays."""
 
     can_start: bool
     isolation: tuple[str, ...] = ()

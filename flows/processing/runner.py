@@ -17,6 +17,7 @@ LARGEST_PAYLOAD = 256 * 1024
 RECYCLE_AFTER_CALLS = 5000
 MOST_HELD_MB = 512
 _STARTS = 3
+_JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +42,15 @@ class Runner:
     """At most `size` calls at a time, from any number of threads.
 
     Children with the network and without are kept apart: a namespace holds for a child's whole life.
+    `namespaces=False` does without them, as on a kernel that allows none; `environment` is added to the
+    little that a child sees.
     """
 
-    def __init__(self, size: int = 2, *, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, size: int = 2, *, namespaces: bool = True, environment: Mapping[str, str] | None = None
+    ) -> None:
         self._size = size
+        self._namespaces = namespaces
         self._environment = dict(environment or {})
         self._slots = threading.BoundedSemaphore(size)
         self._lock = threading.Lock()
@@ -193,7 +199,7 @@ class Runner:
         child.end()
 
     def _start(self, *, network: bool) -> Child:
-        child = Child(network=network, environment=self._environment)
+        child = Child(network=network, namespaces=self._namespaces, environment=self._environment)
         self._children.add(child)
         return child
 
@@ -237,7 +243,7 @@ def _request(
         "memory_mb": info.memory_mb,
     }
     try:
-        request = json.dumps(fields, allow_nan=False, separators=(",", ":")).encode()
+        request = _JSON.encode(fields).encode()
     except (TypeError, ValueError) as fault:
         raise ValueError(f"{info.name}: the arguments are not JSON: {fault}") from None
     if len(request) > LARGEST_PAYLOAD:

@@ -11,6 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 from flows.processing import kernel
@@ -20,14 +21,16 @@ ENDED_BY_PARENT = 120
 _KILLED = 128
 
 
-def guard(*, network: bool, keep: tuple[int, ...], serve: Callable[[tuple[str, ...]], None]) -> NoReturn:
+def guard(
+    *, network: bool, namespaces: bool, keep: tuple[int, ...], serve: Callable[[tuple[str, ...]], None]
+) -> NoReturn:
     """Run `serve` in an isolated child; leave with its exit code, or 128 + the signal that killed it.
 
     `keep`: the child's own descriptors, closed here so that they end when the child ends.
     """
     wake = _wake_on_child_signal()
     kernel.refuse_new_privileges()
-    isolation = kernel.isolate(network=network)
+    isolation = kernel.isolate(network=network) if namespaces else ()
     if "pid" not in isolation:
         kernel.adopt_orphans()
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
@@ -54,10 +57,12 @@ def _become_child(serve: Callable[[tuple[str, ...]], None], isolation: tuple[str
         serve(isolation)
         code = 0
     except BaseException:  # noqa: BLE001 - the last frame of a process: say why, then leave
-        traceback.print_exc()
+        with suppress(OSError, ValueError):
+            traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(code)
 
 
