@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from flows.engine.codes import severity_of
+from flows.engine.faults import Severity
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_$][\w$-]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")
@@ -32,11 +32,8 @@ class Finding:
     code: str
     message: str
     remedy: str
+    severity: Severity = "error"
     also: tuple[Elsewhere, ...] = ()
-
-    @property
-    def severity(self) -> str:
-        return severity_of(self.code)
 
     @property
     def is_error(self) -> bool:
@@ -56,7 +53,7 @@ class Finding:
         return f"{file}{place.line}:{place.column}"
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "severity": self.severity}
+        return asdict(self)
 
     def github(self) -> str:
         """A workflow command, which GitHub shows beside the line."""

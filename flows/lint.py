@@ -104,6 +104,7 @@ class _Places:
             code=fault.code,
             message=fault.message,
             remedy=fault.remedy,
+            severity=fault.severity,
             also=tuple(self.elsewhere(self._file_of(flow, file), path) for flow, path in fault.also),
         )
 

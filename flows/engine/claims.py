@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from flows.engine.faults import Path
+from flows.engine.hours import BadHours, parse_hours
 from flows.engine.matching import folded
 
+DAY_MINUTES = 1440
 NOTHING_TO_COMPARE = frozenset({"new_contact", "order", "location", "catch_all"})
 
 
@@ -86,4 +88,19 @@ def overlap(one: Claim, other: Claim) -> bool:
         if bool(a) != bool(b) or (a and not a & b):
             return False
     a, b = one.filters["hours"], other.filters["hours"]
-    return not (a and b and a != b)
+    return not a or not b or bool(_minutes(a) & _minutes(b))
+
+
+def _minutes(hours: frozenset[str]) -> set[int]:
+    """The minutes of the week at which hours are open; what cannot be read is never open."""
+    week: set[int] = set()
+    for entry in hours:
+        try:
+            days, first, last = parse_hours(entry)
+        except BadHours:
+            continue
+        length = (last - first) % DAY_MINUTES or DAY_MINUTES
+        for day in days:
+            start = day * DAY_MINUTES + first
+            week |= {minute % (7 * DAY_MINUTES) for minute in range(start, start + length)}
+    return week

@@ -3,10 +3,14 @@
 import json
 import re
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
+from flows.engine.dates import date_bound
 from flows.engine.durations import parse_duration
+from flows.engine.expressions import is_template
 from flows.engine.faults import Path
+from flows.engine.hours import BadHours, parse_hours
 from flows.engine.keys import ID_PATTERN
 from flows.engine.walk import Site, Walk, spelled, suggestion, why_no_id
 
@@ -16,6 +20,7 @@ DURATION_PATTERN = "^ *[0-9]{1,9} *[smhdw] *$"
 ID_REMEDY = "use a-z, 0-9 and _, first a letter, at most 64 characters"
 
 _ID = re.compile(ID_PATTERN)
+_CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):[0-5][0-9]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +194,57 @@ class Duration:
 
     def schema(self) -> Schema:
         return {"type": "string", "pattern": DURATION_PATTERN}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DateBound:
+    """A first or last date: ``today``, ``30 days`` or YYYY-MM-DD, or an expression that gives one."""
+
+    def check(self, value: Any, path: Path, walk: Walk) -> None:
+        if not isinstance(value, str):
+            walk.wrong_type(path, "text", value)
+        elif is_template(value):
+            walk.sites.append(Site(path, value, "typed"))
+        elif date_bound(value, date(2024, 2, 29)) is None:
+            walk.report(
+                "WF106", path, f'"{value[:40]}" is no date', 'write "today", "30 days" or "2026-05-24"'
+            )
+
+    def schema(self) -> Schema:
+        return {"type": "string", "minLength": 1}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """A time of day, HH:MM, or an expression that gives one."""
+
+    def check(self, value: Any, path: Path, walk: Walk) -> None:
+        if not isinstance(value, str):
+            walk.wrong_type(path, "text", value)
+        elif is_template(value):
+            walk.sites.append(Site(path, value, "typed"))
+        elif _CLOCK.fullmatch(value) is None:
+            walk.report("WF106", path, f'"{value[:40]}" is no time of day', 'write "09:30"')
+
+    def schema(self) -> Schema:
+        return {"type": "string", "minLength": 1}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hours:
+    """Opening hours of a trigger, such as ``mon-fri 09:00-18:00``."""
+
+    def check(self, value: Any, path: Path, walk: Walk) -> None:
+        if not isinstance(value, str):
+            walk.wrong_type(path, "text", value)
+            return
+        try:
+            parse_hours(value)
+        except BadHours as problem:
+            walk.report("WF106", path, str(problem)[:200], 'write "09:00-18:00" or "mon-fri 09:00-18:00"')
+
+    def schema(self) -> Schema:
+        return {"type": "string", "minLength": 1}
 
 
 @dataclass(frozen=True, slots=True)

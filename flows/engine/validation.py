@@ -128,8 +128,15 @@ def _examined(original: Mapping[str, Any], form: Canonical, catalog: Catalog) ->
     characters.check(original, texts)
     yield from form.faults
     for fault in (*walk.faults, *texts.faults):
+        if form.is_older and _is_forgiven(fault.code):
+            fault = replace(fault, severity="warning")
         also = tuple((flow, form.original(path) if not flow else path) for flow, path in fault.also)
         yield replace(fault, path=form.original(fault.path), also=also)
+
+
+def _is_forgiven(code: str) -> bool:
+    """What files of the older dialect may contain and still run: unread keys, and what Meta may refuse."""
+    return code == "WF101" or code.startswith("WF3")
 
 
 def _without_doubles(faults: Iterable[Fault]) -> list[Fault]:

@@ -31,6 +31,8 @@ def check(subject: Subject) -> None:
     names = list(_names(subject))
     known = {name for name, _ in assigned(subject)}
     known |= subject.catalog.passed_to(subject.flow_id)
+    if subject.is_older:
+        known |= _payload_keys(subject)
     for site, name in names:
         if subject.is_older:
             _check_older_name(subject, site, name, known)
@@ -66,6 +68,16 @@ def assigned(subject: Subject) -> Iterator[tuple[str, Path]]:
                 yield holder["save_as"], (*at, "save_as")
         for name in record(step.get("set")) if step.get("type") == "set" else ():
             yield name, (*path, "set", name)
+
+
+def _payload_keys(subject: Subject) -> set[str]:
+    """In the older dialect the keys of a payload become variables."""
+    return {
+        key
+        for _, step in steps_of(subject.document)
+        for _, entry in items(step.get("post_processors"))
+        for key in record(record(entry).get("args"))
+    }
 
 
 def _holders(step: Any, path: Path) -> Iterator[tuple[Any, Path]]:

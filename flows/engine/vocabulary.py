@@ -5,7 +5,21 @@ Lint checks by it, and the JSON Schemas that editors use are generated from it.
 
 from flows.engine.content_shapes import CONTENTS, TEXT
 from flows.engine.keys import KEYWORD_MATCHES, MEDIA_WAITS, OUTCOMES
-from flows.engine.scalars import AnyJson, Choice, Condition, Duration, Flag, Id, Liquid, Number, Text, Typed
+from flows.engine.scalars import (
+    AnyJson,
+    Choice,
+    Condition,
+    DateBound,
+    Duration,
+    Flag,
+    Hours,
+    Id,
+    Liquid,
+    Moment,
+    Number,
+    Text,
+    Typed,
+)
 from flows.engine.shapes import Either, Key, ListOf, MapOf, Record, Shape, Variant
 
 MAX_STEPS = 500
@@ -91,12 +105,8 @@ _WAIT_KEYS = {
 }
 _LENGTH = Number(least=0, most=4096, integer=True)
 _WHOLE = Flag()
-_DATE_LIMIT = Text(
-    pattern=r"^(today|tomorrow|yesterday|-?[0-9]{1,4} (day|week|month|year)s?"
-    r"|[0-9]{4}-[0-9]{2}-[0-9]{2}|\{\{.*\}\})$",
-    what="date",
-)
-_TIME_LIMIT = Text(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|\{\{.*\}\})$", what="time of day")
+_DATE_LIMIT = DateBound()
+_TIME_LIMIT = Moment()
 _MEDIA_KEYS = {
     "max_size": _key(
         Either(number=Number(least=1), string=Text(pattern=r"^[0-9]+ ?[kKmM][bB]$", what="size")), "in bytes"
@@ -216,7 +226,7 @@ STEP = Variant(
         "pause": _step(
             **{
                 "for": _key(Duration(), "how long to pause"),
-                "until": _key(Liquid(), "HH:MM in the contact's zone, or an expression"),
+                "until": _key(Liquid(kind="typed"), "HH:MM in the contact's zone, or an expression"),
                 "on_reply": _key(Choice(("ignore", "resume")), "what a message does meanwhile"),
             },
             one_of=(("for", "until"),),
@@ -248,7 +258,7 @@ _FILTER_KEYS = {
     "number": _key(_one_or_many(Text(least=1)), "only messages to these numbers"),
     "groups": _key(_one_or_many(Text(least=1)), "only contacts in these groups"),
     "not_groups": _key(_one_or_many(Text(least=1)), "no contacts in these groups"),
-    "hours": _key(_one_or_many(Text(least=1)), "only at these hours"),
+    "hours": _key(_one_or_many(Hours()), "only at these hours, such as mon-fri 09:00-18:00"),
 }
 
 
