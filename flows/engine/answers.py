@@ -60,7 +60,9 @@ def _typed(message: IncomingMessage) -> str | None:
 
 def _judge_text(message: IncomingMessage, terms: Terms) -> Answer | None:
     text = _typed(message)
-    if text is None or not _fits(len(text), terms, "min_length", "max_length"):
+    if text is None or not _fits(len(text), terms, "min", "max"):
+        return None
+    if not _fits(len(text), terms, "min_length", "max_length"):
         return None
     pattern = terms.keys.get("pattern")
     if pattern and not _matches(pattern, text):

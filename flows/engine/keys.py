@@ -71,7 +71,7 @@ COMMON_WAIT_KEYS = frozenset({"type", "save_as", "sensitive", "retry", "timeout"
 _MEDIA_KEYS = frozenset({"max_size", "mime"})
 WAIT_KEYS: dict[str, frozenset[str]] = {
     "any": frozenset(),
-    "text": frozenset({"min_length", "max_length", "pattern"}),
+    "text": frozenset({"min", "max", "min_length", "max_length", "pattern"}),
     "number": frozenset({"min", "max", "integer"}),
     "yes_no": frozenset(),
     "choice": frozenset({"choices", "synonyms"}),
