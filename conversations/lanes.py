@@ -150,10 +150,10 @@ def take_numbers(cursor: database.Cursor, counts: dict[int, int]) -> dict[int, i
     rows: list[tuple[Any, ...]] = cursor.rows(
         f"UPDATE conversations_lane SET next_seq = next_seq + v.k, pending = pending + v.k FROM {source.sql}"
         " WHERE conversations_lane.contact_id = v.contact_id"
-        " RETURNING conversations_lane.contact_id, next_seq - v.k",
+        " RETURNING conversations_lane.contact_id, conversations_lane.next_seq",
         source.params,
     )
-    return {int(c): int(first) for c, first in rows}
+    return {int(c): int(following) - counts[int(c)] for c, following in rows}
 
 
 def resume(cursor: database.Cursor, contact_ids: Sequence[int]) -> None:

@@ -199,7 +199,7 @@ def _only_new(
     cursor: database.Cursor, messages: Sequence[tuple[Delivery, InboundMessage]]
 ) -> list[tuple[Delivery, InboundMessage]]:
     """Each message once: not seen in this batch, nor as an input, nor as a bubble."""
-    unique = {m.dedup_key: (d, m) for d, m in reversed(messages)}
+    unique = {pair[1].dedup_key: pair for pair in reversed(messages)}
     ordered = [pair for pair in messages if unique.get(pair[1].dedup_key) is pair]
     known = inbox.known_keys(cursor, list(unique))
     among = cursor.among("wamid", "text", [m.wamid for _, m in ordered])

@@ -144,7 +144,7 @@ def _write(cursor: database.Cursor, walks: Sequence[Walk], now: datetime) -> Non
     outbox.add_bubbles(cursor, messages)
     timers.retire(cursor, [(r.id, r.session.wait_no, r.session.state == "ended") for r in rows])
     timers.set_many(cursor, [row for w in writes for row in w.timers.values()])
-    calls.add(cursor, [row for w in writes for row in w.calls])
+    calls.add(cursor, [row for w in writes for row in w.called])
     consent.apply(cursor, [change for w in writes for change in w.consents])
     _write_contacts(cursor, walks)
     _write_conversations(cursor, walks)

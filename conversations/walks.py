@@ -64,7 +64,7 @@ class Writes:
     journal: list[JournalRow] = field(default_factory=list)
     messages: list[outbox.Bubble] = field(default_factory=list)
     timers: dict[tuple[str, str], TimerRow] = field(default_factory=dict)
-    calls: list[calls.CallRow] = field(default_factory=list)
+    called: list[calls.CallRow] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
     consents: list[consent.Change] = field(default_factory=list)
     handoffs: list[HandoffRow] = field(default_factory=list)
@@ -307,7 +307,7 @@ class Walk:
         self._queue(one, effect.content, "reply", ref=effect.ref, row=row)
 
     def _call(self, one: Input, row: SessionRow, effect: Call) -> None:
-        self.writes.calls.append(
+        self.writes.called.append(
             calls.row_of(
                 effect,
                 session_id=row.id,

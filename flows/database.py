@@ -76,6 +76,7 @@ class Cursor:
     def __init__(self, alias: str = DEFAULT_DB_ALIAS) -> None:
         connection = connections[alias]
         connection.ensure_connection()
+        self._connection = connection
         self.postgres = connection.vendor == "postgresql"
         # Django hands out a client-side cursor; arrays pasted as text and re-parsed cost most of the time.
         self._raw: Any = psycopg.Cursor(connection.connection) if self.postgres else connection.cursor()
@@ -84,7 +85,9 @@ class Cursor:
         """Execute one statement and return the number of rows it touched."""
         sql = _compiled(sql, self.postgres)
         if self.postgres:
-            self._raw.execute(sql, params, prepare=True)
+            # The errors of the driver become Django's, and a broken connection is noticed as one.
+            with self._connection.wrap_database_errors:
+                self._raw.execute(sql, params, prepare=True)
         else:
             self._raw.execute(sql, [time_text(p) if isinstance(p, datetime) else p for p in params])
         return int(self._raw.rowcount)
