@@ -58,7 +58,9 @@ def build(
     sending = Sending(token=token, context_wamid=context_wamid, default_language=default_language)
     try:
         wire_type, value = builder(content, sending)
-    except (KeyError, TypeError, AttributeError) as error:
+    except BadContent:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise BadContent(f"{name}: {error!r} is missing or misshapen") from error
     body = {"messaging_product": PRODUCT, "recipient_type": "individual", **_address(to)}
     body |= {"type": wire_type, wire_type: value}
