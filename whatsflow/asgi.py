@@ -11,6 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "whatsflow.settings")
 http = get_asgi_application()
 
 from simulator.routing import websocket_urlpatterns  # noqa: E402 - consumers need the apps to be ready
+from whatsflow import sweeper  # noqa: E402 - the same
 
 application = ProtocolTypeRouter(
     {
@@ -18,3 +19,4 @@ application = ProtocolTypeRouter(
         "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
     }
 )
+sweeper.start_in_web()

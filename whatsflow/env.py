@@ -4,12 +4,16 @@ Each secret may also come from a file named by ``NAME_FILE``. Where a demo may m
 the key is made once and kept in ``var/``.
 """
 
+import base64
+import binascii
 import os
+import re
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -70,6 +74,32 @@ def one_of(name: str, default: str, accepted: tuple[str, ...]) -> str:
     return value
 
 
+def matching(name: str, default: str, pattern: str, example: str) -> str:
+    value = text(name, default)
+    if not re.fullmatch(pattern, value):
+        raise ImproperlyConfigured(f"{name}={value}: expected the form {example}")
+    return value
+
+
+def time_zone(name: str, default: str) -> str:
+    value = text(name, default)
+    try:
+        ZoneInfo(value)
+    except (LookupError, ValueError, OSError):
+        raise ImproperlyConfigured(
+            f"{name}={value}: expected a zone name such as UTC or Asia/Kolkata"
+        ) from None
+    return value
+
+
+def directory(name: str, default: Path) -> Path:
+    """Read a path; one that was given must be a directory."""
+    path = Path(text(name) or default).resolve()
+    if has(name) and not path.is_dir():
+        raise ImproperlyConfigured(f"{name}={path}: no such directory")
+    return path
+
+
 def url(name: str, default: str, schemes: tuple[str, ...]) -> str:
     value = text(name, default)
     scheme, colon, rest = value.partition(":")
@@ -108,3 +138,25 @@ def missing(names: dict[str, Any]) -> None:
             f"{', '.join(absent)} not set: production needs them; see .env.example"
             " (each may also be given as NAME_FILE)"
         )
+
+
+def fernet_keys(name: str, keep_in: Path | None) -> list[str]:
+    """Read encryption keys, the first of which encrypts; the fault never shows a key."""
+    keys = [key for part in secret(name, keep_in, _fernet_key).split(",") if (key := part.strip())]
+    for number, key in enumerate(keys, start=1):
+        try:
+            is_whole = len(base64.urlsafe_b64decode(key)) == 32
+        except (binascii.Error, ValueError):
+            is_whole = False
+        if not is_whole:
+            raise ImproperlyConfigured(
+                f"{name}: key {number} of {len(keys)} is not one; expected 32 bytes in URL-safe base64:"
+                ' python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+            )
+    if not keys:
+        raise ImproperlyConfigured(f"{name}: expected at least one key")
+    return keys
+
+
+def _fernet_key() -> str:
+    return base64.urlsafe_b64encode(os.urandom(32)).decode()

@@ -92,6 +92,7 @@ class Sweeper:
         self.process = Process(role)
         self.alive_at = time.monotonic()
         self.threads: list[threading.Thread] = []
+        self.stop_watching: Callable[[], None] = lambda: None
 
     def run(self) -> None:
         due = 0.0
@@ -117,7 +118,7 @@ class Sweeper:
                 os._exit(70)
 
     def start(self) -> None:
-        registry.start_watcher()
+        self.stop_watching = registry.start_watcher()
         targets = [self.run, self.watch] if self.works else [self.run]
         self.threads = [
             threading.Thread(target=t, name=f"sweeper-{t.__name__}", daemon=True) for t in targets
@@ -127,6 +128,7 @@ class Sweeper:
 
     def finish(self, seconds: float = 2) -> None:
         self.stop.set()
+        self.stop_watching()
         for thread in self.threads:
             thread.join(seconds)
 

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
 
 from flows import database
-from flows.models import ProcessView
+from flows.models import FlowFile, ProcessView
 from whatsflow import broker, preparation
 from whatsflow.supervisor import Program, Supervisor
 
@@ -151,11 +151,14 @@ def _missing(port: int, workers: int, since: datetime) -> str:
         return f"the web server does not answer ({error})"
     try:
         reported = ProcessView.objects.filter(role="worker", started_at__gte=since).count()
+        is_loaded = FlowFile.objects.exists() or not any(settings.WHATSFLOW_DATASETS.glob("flows/*.json"))
     except DatabaseError as error:
         return f"the database does not answer ({error})"
     finally:
         connections.close_all()
-    return "" if reported >= workers else f"{reported} of {workers} workers have reported"
+    if reported < workers:
+        return f"{reported} of {workers} workers have reported"
+    return "" if is_loaded else "the flow files are not loaded yet"
 
 
 def _ready_line(port: int, login: preparation.Login | None) -> str:
