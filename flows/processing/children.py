@@ -229,8 +229,11 @@ class Child:
 
 
 def clean_environment() -> dict[str, str]:
-    """All that a child sees of the environment."""
-    return {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC"}
+    """All that a child sees of the environment. A processor may want to read the data that flows read."""
+    given = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC"}
+    if datasets := os.environ.get("WHATSFLOW_DATASETS"):
+        given["WHATSFLOW_DATASETS"] = str(Path(datasets).resolve())
+    return given
 
 
 def exit_words(code: int) -> str:

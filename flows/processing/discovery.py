@@ -13,6 +13,7 @@ from flows.processing.catalog import Catalog, ParameterInfo, Problem, ProcessorI
 from flows.processing.children import BrokenFileError, Child, DiedError, OverrunError
 from flows.processing.sources import Source, Stamp
 
+LOOK_EVERY_SECONDS = 1.0
 # A file written twice within one tick of the file system's clock may keep its stamp.
 _UNSETTLED_NS = 100_000_000
 
@@ -34,6 +35,7 @@ class Discovery:
         self.catalog = Catalog()
         self._stamps: dict[Path, Stamp] | None = None
         self._is_unsettled = False
+        self._looked_at = 0.0
         self._known: dict[Path, _Known] = {}
         self._refreshing = threading.Lock()
 
@@ -57,7 +59,16 @@ class Discovery:
                     self._refresh()
         return self.catalog
 
+    def follow(self) -> Catalog:
+        """The catalog, not older than a second unless another thread is just looking."""
+        if self._stamps is None:
+            return self.ensure()
+        if time.monotonic() - self._looked_at >= LOOK_EVERY_SECONDS:
+            self.refresh()
+        return self.catalog
+
     def _refresh(self) -> bool:
+        self._looked_at = time.monotonic()
         try:
             seen = sources.stamps(self.folder)
         except OSError as fault:
@@ -210,6 +221,7 @@ def _script(source: Source) -> ProcessorInfo:
 
 
 _discoveries: dict[Path, Discovery] = {}
+_told: dict[Path, int] = {}
 
 
 def discovery() -> Discovery:
@@ -219,8 +231,8 @@ def discovery() -> Discovery:
 
 
 def catalog() -> Catalog:
-    """What is known now; the first call in a process looks through the folder."""
-    return discovery().ensure()
+    """What is known now. The first call in a process looks through the folder, later ones once a second."""
+    return discovery().follow()
 
 
 def find(name: str, flow_id: str | None = None) -> ProcessorInfo | None:
@@ -229,5 +241,13 @@ def find(name: str, flow_id: str | None = None) -> ProcessorInfo | None:
 
 
 def refresh() -> bool:
-    """Look for changed files; True when the catalog changed. Cheap enough for every second."""
-    return discovery().refresh()
+    """Look for changed files now; True when the catalog is another one than at the last call of this.
+
+    Cheap enough for every second.
+    """
+    found = discovery()
+    found.refresh()
+    generation = found.catalog.generation
+    was_told = _told.get(found.folder) == generation
+    _told[found.folder] = generation
+    return not was_told

@@ -389,9 +389,31 @@ def test_the_settings_name_the_folder(workshop):
     with override_settings(WHATSFLOW_PROCESSORS=workshop.folder):
         assert discovery.catalog().names == {"work"}
         assert discovery.find("work", "any_flow").flow_id == "things"
+        assert discovery.refresh()
         workshop.write("def work(): return 2\ndef more(): ...")
         assert discovery.refresh()
+        assert not discovery.refresh()
         assert discovery.catalog().names == {"work", "more"}
+
+
+def test_a_change_is_found_without_being_asked_for_and_still_told(workshop, monkeypatch):
+    monkeypatch.setattr(discovery, "LOOK_EVERY_SECONDS", 0.0)
+    workshop.write("def work(): return 1")
+    with override_settings(WHATSFLOW_PROCESSORS=workshop.folder):
+        discovery.refresh()
+        workshop.write("def more(): ...", "more.py")
+        assert discovery.find("more") is not None
+        assert discovery.refresh()
+        assert not discovery.refresh()
+
+
+def test_the_folder_is_not_looked_at_for_every_call(workshop, monkeypatch):
+    monkeypatch.setattr(discovery, "LOOK_EVERY_SECONDS", 3600.0)
+    workshop.write("def work(): return 1")
+    with override_settings(WHATSFLOW_PROCESSORS=workshop.folder):
+        assert discovery.find("work") is not None
+        (workshop.folder / "more.py").write_text("def more(): ...")
+        assert discovery.find("more") is None
 
 
 def _stamp_of(path: Path):

@@ -21,6 +21,7 @@ CANARY = "canary-7f3a91"
 def test_the_environment_is_empty_of_ours(own_workshop, monkeypatch):
     monkeypatch.setenv("DATABASE_URL", f"postgres://{CANARY}")
     monkeypatch.setenv("SECRET_KEY", CANARY)
+    monkeypatch.delenv("WHATSFLOW_DATASETS", raising=False)
     outcome = own_workshop.outcome_of(
         "import os, sys\ndef work(): return [dict(os.environ), sys.argv, sys.flags.isolated]"
     )
