@@ -8,8 +8,6 @@ from django.db import transaction
 
 from conversations.models import Number
 
-SIMULATED_PHONE_NUMBER_ID = "1000000001"
-SIMULATED_WABA_ID = "2000000001"
 
 
 class TokenUnreadable(Exception):
@@ -115,11 +113,11 @@ def _environment_number() -> Number:
 
 def _simulated_number() -> Number:
     number, _created = Number.objects.update_or_create(
-        phone_number_id=SIMULATED_PHONE_NUMBER_ID,
+        phone_number_id=settings.SIMULATOR_PHONE_NUMBER_ID,
         defaults={"is_simulated": True, "is_active": True},
         create_defaults={
             "name": "Demo number",
-            "waba_id": SIMULATED_WABA_ID,
+            "waba_id": settings.SIMULATOR_WABA_ID,
             "display_phone_number": "+1 555 010 0001",
             "is_simulated": True,
         },

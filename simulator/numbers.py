@@ -8,12 +8,11 @@ from simulator.behaviour import Behaviour, change_behaviour
 from simulator.models import SimulatedApp, SimulatedNumber
 
 DEMO_APP_ID = "1000000000000001"
-DEMO_WABA_ID = "2000000000000001"
-DEMO_DISPLAY = "+1 555 010 0000"
+DEMO_DISPLAY = "+1 555 010 0001"
 
 
 def demo_phone_number_id() -> str:
-    return str(getattr(settings, "SIMULATOR_PHONE_NUMBER_ID", "") or "demo")
+    return str(settings.SIMULATOR_PHONE_NUMBER_ID)
 
 
 def find(phone_number_id: str) -> SimulatedNumber | None:
@@ -37,7 +36,7 @@ def create(
     phone_number_id: str,
     display_phone_number: str,
     verified_name: str,
-    waba_id: str = DEMO_WABA_ID,
+    waba_id: str = settings.SIMULATOR_WABA_ID,
     app_id: str = DEMO_APP_ID,
     **more: Any,
 ) -> SimulatedNumber:
