@@ -11,6 +11,10 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from conversations import numbers
+from simulator import numbers as simulated_numbers
+
+# The business of the demo's flows, as the simulated phones show it.
+DEMO_BUSINESS = "Aster Motors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +46,14 @@ def collect_static() -> None:
 
 
 def ensure_numbers() -> None:
-    numbers.ensure_numbers()
+    """Make the numbers that settings name, and the simulator's side of its own."""
+    for number in numbers.ensure_numbers():
+        if number.is_simulated:
+            simulated_numbers.create(
+                phone_number_id=number.phone_number_id,
+                display_phone_number=number.display_phone_number,
+                verified_name=DEMO_BUSINESS,
+            )
 
 
 def ensure_login() -> Login | None:
