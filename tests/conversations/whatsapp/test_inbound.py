@@ -210,6 +210,7 @@ def test_each_type_becomes_what_flows_know(kind, content, expected):
     [
         ("reaction", {"message_id": OURS, "emoji": "👍"}, False, {"type": "reaction", "text": "👍"}),
         ("reaction", {"message_id": OURS}, False, {"type": "reaction"}),
+        ("reaction", "👍", False, {"type": "other"}),
         ("reaction", {"message_id": OURS, "emoji": ""}, False, {"type": "reaction"}),
         ("edit", {"original_message_id": OURS, "message": {"type": "text"}}, False, {"type": "other"}),
         ("revoke", {"original_message_id": OURS}, False, {"type": "other"}),
@@ -247,6 +248,7 @@ def test_what_is_no_conversation_is_kept_but_not_answered(kind, content, opens_w
         ("interactive", {"type": "hologram_reply"}),
         ("interactive", {"type": "button_reply"}),
         ("interactive", {"type": "list_reply", "list_reply": {"title": "no id"}}),
+        ("interactive", {"type": "nfm_reply", "nfm_reply": "x"}),
         ("button", {}),
         ("order", []),
     ],
@@ -584,6 +586,7 @@ def test_only_a_customers_call_opens_the_window(call, opens_window):
         ("smb_app_state_sync", "address_book"),
         ("field_of_the_future", "unknown"),
         ("user_preferences", "preference"),
+        ("user_id_update", "user_id"),
         ("calls", "call"),
     ],
 )
@@ -638,6 +641,12 @@ def test_an_error_that_stands_alone_is_kept():
     value = {"metadata": METADATA, "errors": [{"code": 130429, "title": "Rate limit hit"}]}
     item = one(body(value))
     assert (item.kind, item.phone_number_id) == ("errors", NUMBER_ID)
+
+
+@pytest.mark.parametrize("field", ["user_id_update", "user_preferences", "calls", "smb_message_echoes"])
+def test_an_empty_list_is_kept_too(field):
+    key = "message_echoes" if field == "smb_message_echoes" else field
+    assert one(body({"metadata": METADATA, key: []}, field=field)).value == {"metadata": METADATA, key: []}
 
 
 def test_a_value_with_nothing_in_it_is_kept():
