@@ -87,7 +87,7 @@ def phone_numbers(request: HttpRequest, waba_id: str) -> HttpResponseBase:
 
 
 def _numbers_of(request: HttpRequest, waba_id: str) -> list[SimulatedNumber]:
-    if waba_id == numbers.DEMO_WABA_ID:
+    if waba_id == settings.SIMULATOR_WABA_ID:
         numbers.demo()
     found = list(SimulatedNumber.objects.select_related("app").filter(waba_id=waba_id))
     if found and bearer(request) not in [numbers.access_token(number) for number in found]:
