@@ -67,7 +67,6 @@ SIMULATOR_VERIFY_TOKEN = env.secret("SIMULATOR_VERIFY_TOKEN", _simulator_keys) i
 # The number that the demo answers on; it exists in the simulator and in the product.
 SIMULATOR_PHONE_NUMBER_ID = "1000000001"
 SIMULATOR_WABA_ID = "2000000001"
-SIMULATOR_WABA_ID = "2000000001"
 PORT = env.integer("PORT", 8000, low=1, high=65535)
 # Where this installation can be reached by its own processes.
 SIMULATOR_BASE_URL = env.url("SIMULATOR_BASE_URL", f"http://127.0.0.1:{PORT}", ("http", "https"))
