@@ -4,5 +4,5 @@ from django.utils.translation import gettext_lazy as _
 
 class ConversationsConfig(AppConfig):
     name = "conversations"
-    verbose_name = _("Conversations")
+    verbose_name = _("Messaging")
     default_auto_field = "django.db.models.BigAutoField"

@@ -9,7 +9,6 @@ from django.db import transaction
 from conversations.models import Number
 
 
-
 class TokenUnreadable(Exception):
     """A stored token was encrypted with a key that is no longer among WHATSFLOW_ENCRYPTION_KEYS."""
 

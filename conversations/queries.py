@@ -56,13 +56,20 @@ def failure_words(code: int | None, fallback: str = "") -> str:
     return row.words
 
 
-def versions(hashes: Iterable[str | None]) -> dict[str, int]:
-    """The newest publication number of each version."""
-    wanted = {h for h in hashes if h}
+def versions(pairs: Iterable[tuple[str | None, str | None]]) -> dict[tuple[str | None, str | None], int]:
+    """The newest publication number of each (flow id, version hash)."""
+    wanted = {hash_ for _flow, hash_ in pairs if hash_}
     if not wanted:
         return {}
     found = Publication.objects.filter(version_id__in=wanted).order_by("number")
-    return dict(found.values_list("version_id", "number"))
+    return {
+        (flow, hash_): number for flow, hash_, number in found.values_list("flow_id", "version_id", "number")
+    }
+
+
+def version_of(event: Event) -> tuple[str | None, str | None]:
+    """The flow that an event speaks of and its version; a session's own hash is that of its outermost flow."""
+    return event.flow_id, event.data.get("hash") or event.flow_hash
 
 
 def thread(conversation: Conversation, names: Sequence[str], *, before: int | None = None) -> Thread:
@@ -77,11 +84,11 @@ def thread(conversation: Conversation, names: Sequence[str], *, before: int | No
         [m.outbox_id for m in messages if m.outbox_id and m.status in {"", "accepted"}]
     )
     events = _events(conversation, names, messages if more or before else [], has_end=before is not None)
-    numbers = versions(e.flow_hash for e in events)
+    numbers = versions([version_of(e) for e in events])
     entries = [
         Entry(at=m.at, message=m, outbox=outbox.get(m.outbox_id) if m.outbox_id else None) for m in messages
     ]
-    entries += [Entry(at=e.at, event=e, version=numbers.get(e.flow_hash or "")) for e in events]
+    entries += [Entry(at=e.at, event=e, version=numbers.get(version_of(e))) for e in events]
     # At one moment what the customer wrote comes first, then what the flow did, then what it said.
     entries.sort(key=lambda e: (e.at, 0 if e.message and e.message.is_inbound else 1 if e.event else 2))
     return Thread(entries=tuple(entries), earlier=messages[0].pk if more else None)

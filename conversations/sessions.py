@@ -1,8 +1,12 @@
 """End a session from outside of its lane: an operator's move, never a turn's."""
 
+from typing import Any
+
 from conversations import clock, lanes
 from conversations.models import Call, Session, Timer
 from flows import database, facts
+
+HIDDEN = "•••"
 
 
 class SessionEnded(Exception):
@@ -56,3 +60,21 @@ def _record(cursor: database.Cursor, session: Session, by: str) -> None:
         data={"outcome": "abandoned", "by": by},
     )
     facts.record(cursor, [fact])
+
+
+def shown_frames(session: Session) -> list[dict[str, Any]]:
+    """The frames of a session, outermost first, as people may see them: what a flow calls sensitive is hidden."""
+    stack = session.data.get("frames")
+    return (
+        [_shown_frame(frame) for frame in stack if isinstance(frame, dict)] if isinstance(stack, list) else []
+    )
+
+
+def _shown_frame(frame: dict[str, Any]) -> dict[str, Any]:
+    hidden = frame.get("sensitive", [])
+    variables = frame.get("variables", {})
+    return {
+        "flow": frame.get("flow_id"),
+        "step": frame.get("step_id"),
+        "variables": {name: HIDDEN if name in hidden else value for name, value in variables.items()},
+    }

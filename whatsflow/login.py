@@ -12,6 +12,8 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.forms import AuthenticationForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+CODE_DIGITS = 6
+
 
 class LoginForm(OTPAuthenticationFormMixin, AuthenticationForm):  # type: ignore[misc]  # both are untyped
     otp_token = forms.CharField(
@@ -44,11 +46,7 @@ class LoginForm(OTPAuthenticationFormMixin, AuthenticationForm):  # type: ignore
     def _chosen_device(self, user: Any) -> Any:
         """Six digits are the authenticator's; anything else can only be a recovery code."""
         token = self.cleaned_data.get("otp_token", "")
-        model = (
-            TOTPDevice
-            if token.isdigit() and len(token) == TOTPDevice._meta.get_field("digits").default
-            else StaticDevice
-        )
+        model = TOTPDevice if token.isdigit() and len(token) == CODE_DIGITS else StaticDevice
         return model.objects.devices_for_user(user, confirmed=True).first()
 
     def _update_form(self, user: Any) -> None:

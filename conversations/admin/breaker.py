@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from conversations import breakers, clock
 from conversations.admin import badges
-from conversations.admin.base import MachineAdmin
+from conversations.admin.base import MachineAdmin, time_column
 from conversations.admin.choices import state_filter
 from conversations.admin.moves import Move
 from conversations.models import Breaker
@@ -31,7 +31,14 @@ def _reset(request: HttpRequest, breaker: Breaker) -> Any:
 
 @admin.register(Breaker)
 class BreakerAdmin(MachineAdmin):
-    list_display = ["scope", "state_badge", "why", "failures", "opened_at", "probe_at"]
+    list_display = [
+        "scope",
+        "state_badge",
+        "why",
+        "failures",
+        time_column("opened_at", _("opened")),
+        time_column("probe_at", _("probe")),
+    ]
     list_filter = [state_filter("state", _("state"), badges.BREAKER)]
     ordering = ["scope"]
     fields = ["scope", "state_badge", "why", "reason", "failures", "opened_at", "probe_at"]

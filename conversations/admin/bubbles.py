@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.utils.functional import Promise
@@ -32,18 +33,23 @@ MARKERS: dict[str, tuple[str, str | Promise]] = {
     "session_started": ("login", gettext_lazy("entered %(flow)s")),
     "flow_entered": ("login", gettext_lazy("entered %(flow)s")),
     "step_entered": ("arrow_right", gettext_lazy("%(flow)s, step %(step)s")),
+    "step_failed": ("error", gettext_lazy("%(flow)s, step %(step)s failed: %(message)s")),
     "session_ended": ("logout", gettext_lazy("left %(flow)s: %(outcome)s")),
+    "session_expired": ("timer_off", gettext_lazy("%(flow)s: no answer came in time")),
+    "call_started": ("bolt", gettext_lazy("%(flow)s calls %(called)s")),
+    "handed_off": ("hourglass_top", gettext_lazy("given to a person %(team)s")),
     "conversation_taken_over": ("support_agent", gettext_lazy("%(by)s took over")),
     "conversation_handed_back": ("smart_toy", gettext_lazy("%(by)s handed back to the bot")),
     "conversation_closed": ("check_circle", gettext_lazy("%(by)s closed the conversation")),
-    "handed_off": ("hourglass_top", gettext_lazy("handed to a person %(note)s")),
     "consent_withdrawn": ("notifications_off", gettext_lazy("opted out")),
     "consent_granted": ("notifications", gettext_lazy("opted in")),
-    "unmatched": ("help", gettext_lazy("no flow takes this message")),
-    "step_failed": ("error", gettext_lazy("%(flow)s, step %(step)s failed")),
+    "message_unmatched": ("help", gettext_lazy("no flow takes this message")),
     "bot_suspected": ("robot_2", gettext_lazy("looks like another bot")),
     "window_closed": ("timer_off", gettext_lazy("not sent: the 24-hour window had closed")),
+    "send_limit_reached": ("speed", gettext_lazy("not sent: too many messages to one person")),
+    "start_refused": ("block", gettext_lazy("%(flow)s could not be started: %(reason)s")),
 }
+UNDELIVERED = ("parked", "expired", "cancelled")
 WAITING = {"queued": "schedule", "leased": "schedule", "sending": "schedule"}
 TICKS = {
     "accepted": ("check", gettext_lazy("Accepted by Meta")),
@@ -65,6 +71,13 @@ OUTBOX_WORDS = {
 }
 
 
+class _Words(dict[str, Any]):
+    """What a sentence asks for and a fact does not say is left out."""
+
+    def __missing__(self, _key: str) -> str:
+        return ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
     icon: str
@@ -83,13 +96,18 @@ class Bubble:
     options: tuple[tuple[str, str], ...] = ()
     tick: Tick | None = None
     failure: str = ""
+    failure_tone: str = "danger"
     outbox: Outbox | None = None
     kind: str = field(default="bubble")
+
+    @property
+    def at(self) -> datetime:
+        return self.message.at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marker:
-    at: Any
+    at: datetime
     icon: str
     text: str
     kind: str = field(default="marker")
@@ -103,14 +121,12 @@ def _marker(entry: Entry) -> Marker:
     event: Any = entry.event
     icon, text = MARKERS.get(event.name, ("info", event.name))
     flow = event.flow_id or ""
-    values = {
+    values = event.data | {
         "flow": f"{flow} v{entry.version}" if entry.version else flow,
         "step": event.step_id or "–",
-        "outcome": event.data.get("outcome", ""),
-        "by": event.data.get("by", ""),
-        "note": event.data.get("note", ""),
+        "called": event.data.get("call", ""),
     }
-    return Marker(at=event.at, icon=icon, text=str(text) % values)
+    return Marker(at=event.at, icon=icon, text=(str(text) % _Words(values)).rstrip(" :"))
 
 
 def _bubble(message: Message, outbox: Outbox | None) -> Bubble:
@@ -121,6 +137,7 @@ def _bubble(message: Message, outbox: Outbox | None) -> Bubble:
         outbox=outbox,
         tick=None if message.is_inbound else _tick(message, outbox),
         failure=_failure(message, outbox),
+        failure_tone="warning" if outbox and outbox.state in UNDELIVERED else "danger",
         **draw_kind(message, content),
     )
 
@@ -145,7 +162,7 @@ def _failure(message: Message, outbox: Outbox | None) -> str:
         words, code = failure_words(message.error_code, message.error), message.error_code
     elif outbox and outbox.state == "refused":
         words, code = failure_words(outbox.error_code, outbox.reason), outbox.error_code
-    elif outbox and outbox.state in {"parked", "expired", "cancelled"}:
+    elif outbox and outbox.state in UNDELIVERED:
         return ": ".join(str(w) for w in (OUTBOX_WORDS[outbox.state], outbox.reason) if w)
     else:
         return ""

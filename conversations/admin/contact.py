@@ -13,7 +13,14 @@ from unfold.admin import TabularInline
 
 from conversations import clock, consent
 from conversations.admin import badges
-from conversations.admin.base import BackOfficeAdmin, MachineAdmin, MaskingMixin, may_see_numbers, shown_phone
+from conversations.admin.base import (
+    BackOfficeAdmin,
+    MachineAdmin,
+    MaskingMixin,
+    may_see_numbers,
+    shown_phone,
+    time_column,
+)
 from conversations.admin.moves import Move
 from conversations.masking import mask_phone
 from conversations.models import ConsentEntry, Contact, Conversation, Session
@@ -114,8 +121,8 @@ class ContactAdmin(MaskingMixin, BackOfficeAdmin):
         "standing",
         "language",
         "group_names",
-        "last_inbound_at",
-        "created_at",
+        time_column("last_inbound_at", _("last inbound")),
+        time_column("created_at", _("created")),
     ]
     list_filter = ["is_opted_out", "is_blocked", "has_marketing_consent", "language"]
     ordering = ["-id"]
@@ -237,7 +244,7 @@ class ContactAdmin(MaskingMixin, BackOfficeAdmin):
 
 @admin.register(ConsentEntry)
 class ConsentEntryAdmin(MachineAdmin):
-    list_display = ["contact", "word", "scope", "source", "detail", "by", "at"]
+    list_display = ["contact", "word", "scope", "source", "detail", "by", time_column("at", _("at"))]
     list_filter = ["is_granted", "scope", "source"]
     list_select_related = ["contact"]
     ordering = ["-id"]

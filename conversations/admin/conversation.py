@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import OuterRef, QuerySet, Subquery
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from conversations import clock, handoffs, outbox, queries
 from conversations.admin import badges
-from conversations.admin.base import MachineAdmin, may_see_numbers, shown_phone
+from conversations.admin.base import MachineAdmin, may_see_numbers, shown_phone, time_column
 from conversations.admin.bubbles import MARKERS, draw
 from conversations.admin.choices import state_filter
 from conversations.admin.moves import Move, MoveRefused, log
@@ -67,7 +67,7 @@ class ConversationAdmin(MachineAdmin):
         "number",
         "owner_badge",
         "last_text_short",
-        "last_message_at",
+        time_column("last_message_at", _("last message")),
         "unread",
         "flow",
     ]
@@ -291,7 +291,15 @@ def _owner_badge(conversation: Conversation) -> SafeString:
 
 @admin.register(Handoff)
 class HandoffAdmin(MachineAdmin):
-    list_display = ["contact", "team", "state_badge", "note", "by", "opened_at", "closed_at"]
+    list_display = [
+        "contact",
+        "team",
+        "state_badge",
+        "note",
+        "by",
+        time_column("opened_at", _("opened")),
+        time_column("closed_at", _("closed")),
+    ]
     list_filter = [state_filter("state", _("state"), badges.HANDOFF)]
     list_select_related = ["contact", "by"]
     ordering = ["-id"]

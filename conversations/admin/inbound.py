@@ -1,4 +1,4 @@
-"""What came in: the signed deliveries, the inputs of the lanes, and the quarantine of those that could not be worked on."""
+"""What came in: signed deliveries, the inputs of the lanes, and the quarantine of what could not be worked on."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from conversations import quarantine
 from conversations.admin import badges
-from conversations.admin.base import MachineAdmin, MaskingMixin, pretty
+from conversations.admin.base import MachineAdmin, MaskingMixin, pretty, time_column
 from conversations.admin.choices import open_filter, state_filter
 from conversations.admin.moves import Move, MoveRefused
 from conversations.masking import redact
@@ -33,7 +33,14 @@ def _body(delivery: WebhookDelivery, *, masked: bool) -> SafeString:
 
 @admin.register(WebhookDelivery)
 class WebhookDeliveryAdmin(MaskingMixin, MachineAdmin):
-    list_display = ["short", "state_badge", "reason", "n_seen", "is_simulated", "received_at"]
+    list_display = [
+        "short",
+        "state_badge",
+        "reason",
+        "n_seen",
+        "is_simulated",
+        time_column("received_at", _("received")),
+    ]
     list_filter = [state_filter("state", _("state"), badges.DELIVERY), "is_simulated"]
     ordering = ["-id"]
     date_hierarchy = "received_at"
@@ -89,7 +96,16 @@ class WebhookDeliveryAdmin(MaskingMixin, MachineAdmin):
 
 @admin.register(Inbox)
 class InboxAdmin(MaskingMixin, MachineAdmin):
-    list_display = ["id", "kind", "contact_id", "seq", "state_badge", "attempts", "due_at", "done_at"]
+    list_display = [
+        "id",
+        "kind",
+        "contact_id",
+        "seq",
+        "state_badge",
+        "attempts",
+        time_column("due_at", _("due")),
+        time_column("done_at", _("done")),
+    ]
     list_filter = [state_filter("state", _("state"), badges.INBOX), "kind"]
     ordering = ["-id"]
     search_fields = ["=contact_id", "=correlation"]
@@ -156,7 +172,7 @@ def _replay(request: HttpRequest, letter: DeadLetter) -> Any:
 
 @admin.register(DeadLetter)
 class QuarantineAdmin(MaskingMixin, MachineAdmin):
-    list_display = ["cause", "source", "source_id", "attempts", "standing", "at"]
+    list_display = ["cause", "source", "source_id", "attempts", "standing", time_column("at", _("at"))]
     list_filter = [open_filter("resolved_at", _("standing"), "resolved"), "source"]
     ordering = ["-id"]
     pii_twins = {"trace_shown": "trace_masked"}

@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from conversations.admin import badges
-from conversations.admin.base import MachineAdmin, MaskingMixin, pretty
+from conversations.admin.base import MachineAdmin, MaskingMixin, pretty, time_column
 from conversations.admin.choices import open_filter
 from conversations.admin.moves import Move, MoveRefused
 from flows import database, facts
@@ -18,7 +18,15 @@ from flows.models import Event, Incident
 
 @admin.register(Event)
 class EventAdmin(MaskingMixin, MachineAdmin):
-    list_display = ["at", "name", "flow_id", "step_id", "session_id", "contact_id", "correlation"]
+    list_display = [
+        time_column("at", _("at")),
+        "name",
+        "flow_id",
+        "step_id",
+        "session_id",
+        "contact_id",
+        "correlation",
+    ]
     list_display_links = ["at", "name"]
     ordering = ["-id"]
     search_fields = ["=name", "=session_id", "=contact_id", "=correlation", "=flow_id"]
@@ -81,8 +89,8 @@ class IncidentAdmin(MaskingMixin, MachineAdmin):
         "scope",
         "count",
         "standing",
-        "opened_at",
-        "closed_at",
+        time_column("opened_at", _("opened")),
+        time_column("closed_at", _("closed")),
     ]
     list_filter = [open_filter("closed_at", _("standing"), "closed"), "severity", "kind"]
     pii_twins = {"data_shown": "data_masked"}

@@ -1,4 +1,4 @@
-"""Moves: the buttons of the back office. Each is a POST with CSRF, a permission, a place in the state table, a log row."""
+"""Moves: the buttons of the back office. Each is a POST with a permission, a place in the states, and a log row."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -9,9 +9,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from conversations import parked
+from conversations import outbox, parked
 from conversations.admin import badges
-from conversations.admin.base import MachineAdmin, may_see_numbers, pretty
+from conversations.admin.base import MachineAdmin, may_see_numbers, pretty, time_column
 from conversations.admin.choices import state_filter
 from conversations.admin.contact import ReadOnlyInline
 from conversations.admin.conversation import link_to_conversation
@@ -49,7 +49,15 @@ class AttemptInline(ReadOnlyInline):
 
 @admin.register(Outbox)
 class OutboxAdmin(MachineAdmin):
-    list_display = ["text", "contact", "state_badge", "why", "kind", "attempt", "created_at"]
+    list_display = [
+        "text",
+        "contact",
+        "state_badge",
+        "why",
+        "kind",
+        "attempt",
+        time_column("created_at", _("created")),
+    ]
     list_filter = [state_filter("state", _("state"), badges.OUTBOX), "kind"]
     list_select_related = ["contact"]
     ordering = ["-id"]

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from conversations import sessions
 from conversations.admin import badges
-from conversations.admin.base import MachineAdmin, MaskingMixin, pretty
+from conversations.admin.base import MachineAdmin, MaskingMixin, pretty, time_column
 from conversations.admin.choices import state_filter
 from conversations.admin.conversation import link_to_conversation
 from conversations.admin.moves import Move, MoveRefused
@@ -35,8 +35,8 @@ class SessionAdmin(MaskingMixin, MachineAdmin):
         "outcome_badge",
         "step_id",
         "steps_count",
-        "started_at",
-        "updated_at",
+        time_column("started_at", _("started")),
+        time_column("updated_at", _("updated")),
     ]
     list_filter = [
         state_filter("state", _("state"), badges.SESSION),
@@ -105,33 +105,31 @@ class SessionAdmin(MaskingMixin, MachineAdmin):
 
     @admin.display(description=_("version"))
     def version(self, session: Session) -> str:
-        number = versions([session.flow_hash]).get(session.flow_hash)
+        pair = session.flow_id, session.flow_hash
+        number = versions([pair]).get(pair)
         return f"v{number}" if number else session.flow_hash[:8]
 
     @admin.display(description=_("variables"))
     def variables(self, session: Session) -> SafeString:
-        return pretty(frames(session))
+        return pretty(sessions.shown_frames(session))
 
     @admin.display(description=_("variables"))
     def variables_masked(self, session: Session) -> SafeString:
-        return pretty(frames(session), masked=True)
-
-
-def frames(session: Session) -> Any:
-    """The variables of each frame, outermost first; of a state that is not known, all of it."""
-    stack = session.data.get("frames")
-    if not isinstance(stack, list):
-        return session.data
-    return [
-        {key: frame[key] for key in ("flow_id", "step_id", "variables") if key in frame}
-        for frame in stack
-        if isinstance(frame, dict)
-    ]
+        return pretty(sessions.shown_frames(session), masked=True)
 
 
 @admin.register(Call)
 class CallAdmin(MaskingMixin, MachineAdmin):
-    list_display = ["name", "kind", "flow_id", "state_badge", "attempts", "took", "created_at", "done_at"]
+    list_display = [
+        "name",
+        "kind",
+        "flow_id",
+        "state_badge",
+        "attempts",
+        "took",
+        time_column("created_at", _("created")),
+        time_column("done_at", _("done")),
+    ]
     list_filter = [state_filter("state", _("state"), badges.CALL), "kind"]
     ordering = ["-created_at"]
     search_fields = ["=session_id", "name"]
@@ -215,7 +213,14 @@ class CallAdmin(MaskingMixin, MachineAdmin):
 
 @admin.register(Timer)
 class TimerAdmin(MachineAdmin):
-    list_display = ["key", "session_id", "contact_id", "state_badge", "due_at", "wait_no"]
+    list_display = [
+        "key",
+        "session_id",
+        "contact_id",
+        "state_badge",
+        time_column("due_at", _("due")),
+        "wait_no",
+    ]
     list_filter = [state_filter("state", _("state"), badges.TIMER)]
     ordering = ["-due_at"]
     search_fields = ["=session_id", "=contact_id"]
