@@ -1,6 +1,6 @@
 """All faults of all files in one pass, each with its place."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,6 +37,10 @@ class LintedFile:
     def value(self) -> Any:
         return self.source.document.value
 
+    def finding(self, fault: Fault) -> Finding:
+        """A fault of this file with its place."""
+        return _Places({self.name: self.source.document}, {}).finding(self.name, fault)
+
     @property
     def hash(self) -> str:
         return "" if self.is_broken else flow_hash(self.value)
@@ -56,13 +60,22 @@ def lint(sources: Sequence[Source], *, catalog: Catalog, context: Sequence[Sourc
 
 def lint_data(source: Source) -> LintedFile:
     """Examine a data file: any JSON, except that ``global.json`` holds an object."""
+    file = source.name.rsplit("/", 1)[-1]
+    return lint_document(source, lambda value: validation.check_data(value, file=file))
+
+
+def lint_document(source: Source, check: Callable[[Any], list[Fault]]) -> LintedFile:
+    """Examine one file by itself."""
     document = source.document
     findings = [problem_finding(source.name, document, problem) for problem in document.problems]
     if document.is_whole:
-        faults = list(validation.check_data(document.value, file=source.name.rsplit("/", 1)[-1]))
         places = _Places({source.name: document}, {})
-        findings += [places.finding(source.name, fault) for fault in faults]
-    return LintedFile(source=source, flow_id="", findings=tuple(findings))
+        findings += [places.finding(source.name, fault) for fault in check(document.value)]
+    return LintedFile(source=source, flow_id="", findings=_ordered(findings))
+
+
+def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda found: (found.line, found.column, found.code)))
 
 
 def reserve_words(words: Iterable[str]) -> None:
@@ -148,8 +161,7 @@ def _linted(
     flow_id = summary.flow_id if summary else ""
     if summary:
         findings += _same_id(source.name, summary.flow_id, owners, places)
-    ordered = sorted(findings, key=lambda f: (f.line, f.column, f.code))
-    return LintedFile(source=source, flow_id=flow_id, findings=tuple(ordered))
+    return LintedFile(source=source, flow_id=flow_id, findings=_ordered(findings))
 
 
 def _is_under(path: Path, damaged: Iterable[Path]) -> bool:

@@ -12,14 +12,16 @@ from pathlib import Path
 from django.conf import settings
 from django.db.models import F, Max
 
-from flows import database, facts
+from flows import database, definitions, facts, testing
 from flows.dataset import Dataset
 from flows.engine import validation
 from flows.engine.catalog import Catalog, FlowSummary
+from flows.engine.definition import Flow, parse_flow
 from flows.findings import Finding
 from flows.lint import LintedFile, consent_words, lint, lint_data
 from flows.models import FlowFile, FlowRecord, FlowVersion, Publication, RegistryGeneration
 from flows.processing import discovery
+from flows.stage import Library
 
 logger = logging.getLogger(__name__)
 BROKEN = "flow_file_broken"
@@ -61,16 +63,23 @@ def load(source: Dataset | None = None) -> Report:
         raise NoDatasetError(f"{source.root / 'flows'} is no folder; nothing was loaded and nothing retired")
     files = [source.read(name) for name in source.flow_files()]
     data = [lint_data(source.read(name)) for name in source.data_files()]
-    flows = lint(files, catalog=catalog(source))
+    outside = _flows_without_file()
+    linted = lint(files, catalog=catalog(source, flows=outside))
+    tests = testing.lint_tests(
+        [source.read(name) for name in source.test_files()], [f.flow_id for f in linted]
+    )
+    tests = testing.play(linted, tests, library(linted, data, _live_flows()))
+    flows = testing.block(linted, tests)
     with database.write() as cursor:
         _lock_generation()
         work = _Pass(cursor=cursor, known={row.path: row for row in FlowFile.objects.all()})
         work.take_data(data)
         work.take_flows(flows)
-        work.retire_missing({file.name for file in (*flows, *data)})
+        work.take_tests(tests)
+        work.retire_missing({file.name for file in (*flows, *data, *tests)})
         work.finish()
     return Report(
-        files=(*flows, *data),
+        files=(*flows, *data, *tests),
         published=tuple(work.published),
         retired=tuple(work.retired),
     )
@@ -82,11 +91,11 @@ def _lock_generation() -> None:
     RegistryGeneration.objects.select_for_update().get(pk=1)
 
 
-def catalog(source: Dataset) -> Catalog:
+def catalog(source: Dataset, *, flows: Mapping[str, FlowSummary] | None = None) -> Catalog:
     """What the files of a dataset may refer to outside themselves."""
     processors = discovery.catalog()
     return Catalog(
-        flows=_flows_without_file(),
+        flows=flows or {},
         processor=processors.find,
         processor_names=processors.names,
         processor_problems=tuple(str(problem) for problem in processors.problems),
@@ -94,6 +103,29 @@ def catalog(source: Dataset) -> Catalog:
         data=frozenset(Path(name).stem for name in source.data_files()),
         consent_words=consent_words(),
     )
+
+
+def library(flows: Sequence[LintedFile], data: Sequence[LintedFile], live: Mapping[str, Flow]) -> Library:
+    """What would be live if all good files were: the stage on which flow tests are played."""
+    good = {file.flow_id: file for file in flows if not file.is_broken}
+    values = {Path(file.name).stem: file.value for file in data if not file.is_broken}
+    shared = values.get("global")
+    return Library(
+        flows={**live, **{flow_id: _definition(file) for flow_id, file in good.items()}},
+        data=values,
+        globals=shared if isinstance(shared, dict) else {},
+        processors=discovery.catalog().find,
+    )
+
+
+def _definition(file: LintedFile) -> Flow:
+    return parse_flow(validation.canonical(file.value).document, file.hash)
+
+
+def _live_flows() -> dict[str, Flow]:
+    live = FlowRecord.objects.filter(state="active", live__isnull=False)
+    hashes = live.values_list("flow_id", "live__version_id")
+    return {flow_id: flow for flow_id, flow_hash in hashes if (flow := definitions.get(flow_hash))}
 
 
 def _flows_without_file() -> dict[str, FlowSummary]:
@@ -136,6 +168,11 @@ class _Pass:
         live = dict(FlowRecord.objects.filter(state="active").values_list("flow_id", "live__version_id"))
         self._publish([file for file in fresh if live.get(file.flow_id) != file.hash])
 
+    def take_tests(self, files: Sequence[LintedFile]) -> None:
+        """Tests are noted with their faults; they have no versions."""
+        for file in files:
+            self._note(file, has_versions=False)
+
     def _is_new(self, file: LintedFile) -> bool:
         row = self.known.get(file.name)
         return not file.is_broken and (row is None or row.version_id != file.hash)
@@ -147,17 +184,17 @@ class _Pass:
         ]
         FlowVersion.objects.bulk_create(rows, ignore_conflicts=True)
 
-    def _note(self, file: LintedFile) -> None:
+    def _note(self, file: LintedFile, *, has_versions: bool = True) -> None:
         """Write what was seen of a file, if it is not what was seen before."""
         row = self.known.get(file.name)
         faults = [finding.to_json() for finding in file.findings]
         seen = (file.source.sha256, file.is_broken, faults)
         if row is None:
             row = self.known[file.name] = FlowFile(path=file.name, flow_id=file.flow_id)
-        elif (row.sha256, row.is_broken, row.faults) == seen and row.version_id in {file.hash, None}:
+        elif (row.sha256, row.is_broken, row.faults) == seen and not (has_versions and self._is_new(file)):
             return
         row.sha256, row.is_broken, row.faults = seen
-        if not file.is_broken:
+        if not file.is_broken and has_versions:
             if row.version_id and row.flow_id not in {"", file.flow_id}:
                 self.freed.add(row.flow_id)
             row.flow_id, row.version_id = file.flow_id, file.hash
@@ -219,7 +256,7 @@ class _Pass:
                 self.happened.append(("flow_retired", flow_id, {}))
         for row in gone:
             facts.close_incident(self.cursor, BROKEN, scope=row.path)
-            self.is_changed |= not row.flow_id
+            self.is_changed |= row.path.startswith("data/")
             row.delete()
 
     def finish(self) -> None:

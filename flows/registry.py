@@ -9,7 +9,6 @@ import os
 import socket
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,17 +18,15 @@ import watchfiles
 from django.conf import settings
 from django.db import close_old_connections, connections
 
-from flows import database, loader
-from flows.engine import validation
-from flows.engine.definition import Flow, Trigger, parse_flow
-from flows.models import FlowFile, FlowRecord, FlowVersion
+from flows import database, definitions, loader
+from flows.engine.definition import Flow, Trigger
+from flows.models import FlowFile, FlowRecord
 from flows.processing import discovery
 
 logger = logging.getLogger(__name__)
 LEASE = "loader"
 LEASE_SECONDS = 6.0
 POLL_SECONDS = 1.0
-MOST_FLOWS_KEPT = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,40 +55,13 @@ class Snapshot:
 
     def flow(self, flow_hash: str) -> Flow | None:
         """The definition of any version that was ever published; None for an unknown hash."""
-        return _definitions.get(flow_hash)
+        return definitions.get(flow_hash)
 
     def data(self, name: str) -> Any:
         """What a data file holds, by its name with or without ``.json``; None where there is none."""
         return self._data.get(name.removesuffix(".json"))
 
 
-class _Definitions:
-    """Parsed versions by hash, the least lately used forgotten: a version never changes."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[str, Flow] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, flow_hash: str) -> Flow | None:
-        with self._lock:
-            if flow_hash in self._kept:
-                self._kept.move_to_end(flow_hash)
-                return self._kept[flow_hash]
-        source = FlowVersion.objects.filter(hash=flow_hash).values_list("source", flat=True).first()
-        return self.put(flow_hash, source) if source is not None else None
-
-    def put(self, flow_hash: str, source: str) -> Flow:
-        with self._lock:
-            flow = self._kept.get(flow_hash)
-            if flow is None:
-                document = validation.canonical(database.as_json(source)).document
-                flow = self._kept[flow_hash] = parse_flow(document, flow_hash)
-            while len(self._kept) > MOST_FLOWS_KEPT:
-                self._kept.popitem(last=False)
-            return flow
-
-
-_definitions = _Definitions()
 _swapping = threading.Lock()
 _current: Snapshot | None = None
 _asked_at = 0.0
@@ -138,7 +108,7 @@ def _read(generation: int) -> Snapshot:
     flows: dict[str, LiveFlow] = {}
     for flow_id, name, number, flow_hash, source in records:
         try:
-            flow = _definitions.put(flow_hash, source)
+            flow = definitions.put(flow_hash, source)
         except (KeyError, TypeError, ValueError):
             logger.exception(
                 "version %s of the flow %s cannot be read; it is left out", flow_hash[:8], flow_id

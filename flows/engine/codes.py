@@ -36,6 +36,7 @@ _ALL = (
     _error("WF008", "the file cannot be read"),
     _error("WF030", "a file name that leaves the dataset, or is no plain name"),
     _error("WF031", "a file that is referred to does not exist"),
+    _error("WF040", "a flow test fails"),
     # shape and names
     _error("WF101", "unknown key", at_key=True),
     _error("WF102", "wrong type"),

@@ -8,7 +8,7 @@ import time
 import pytest
 from django.db import connections
 
-from flows import database, loader, registry
+from flows import database, definitions, loader, registry
 from flows.dataset import Dataset
 from flows.models import FlowVersion, Lease
 
@@ -105,7 +105,7 @@ def test_a_version_that_cannot_be_read_is_left_out_and_the_rest_is_served(datase
     drop(dataset, "more.json", flow("more"))
     loader.load(dataset)
     FlowVersion.objects.filter(flow_id="more").update(source='{"id": "more"}')
-    registry._definitions.__init__()
+    definitions.forget()
     registry.forget()
     assert set(registry.current().flows) == {"hours"}
     assert "cannot be read; it is left out" in caplog.text
