@@ -19,6 +19,8 @@ from whatsflow import broker, preparation
 from whatsflow.supervisor import Program, Supervisor
 
 READY_SECONDS = 90
+# Static files are read whole before they are sent, which is what Django then warns of.
+_quiet_web = ("-W", "ignore:StreamingHttpResponse must consume synchronous iterators")
 # Celery warns root users of pickle, which is switched off here.
 _quiet = ("-W", "ignore:You're running the worker")
 _celery = (sys.executable, *_quiet, "-m", "celery", "--quiet", "--skip-checks", "-A", "whatsflow")
@@ -42,11 +44,12 @@ class Command(BaseCommand):
     ) -> None:
         _refuse_bad_options(port, workers)
         supervisor = Supervisor(self.say)
-        login = self.prepare(migrate=migrate or settings.IS_SQLITE)
+        self.prepare(migrate=migrate or settings.IS_SQLITE)
         try:
             self.start(supervisor, port, workers, no_broker=no_broker)
             if not supervisor.stopping:
-                self.say(_ready_line(port, login))
+                # Only now: a password that is made is a password that is shown.
+                self.say(_ready_line(port, preparation.ensure_login()))
             supervisor.run()
             self.say("Stopping …")
         finally:
@@ -56,13 +59,12 @@ class Command(BaseCommand):
         self.stdout.write(line)
         self.stdout.flush()
 
-    def prepare(self, *, migrate: bool) -> preparation.Login | None:
+    def prepare(self, *, migrate: bool) -> None:
         applied = preparation.migrate(is_allowed=migrate)
         if applied:
             self.say(f"Database is up to date ({applied} migrations applied)")
         preparation.collect_static()
         preparation.ensure_numbers()
-        return preparation.ensure_login()
 
     def start(self, supervisor: Supervisor, port: int, workers: int, *, no_broker: bool) -> None:
         """Start all programs and wait until they are ready, or until a signal ends the wait."""
@@ -113,7 +115,7 @@ def _web(port: int, common: dict[str, str]) -> Program:
     return Program(
         name="web",
         argv=(
-            *(sys.executable, "-m", "uvicorn", "whatsflow.asgi:application"),
+            *(sys.executable, *_quiet_web, "-m", "uvicorn", "whatsflow.asgi:application"),
             *("--host", "127.0.0.1", "--port", str(port), "--lifespan", "off"),
             *("--log-level", "warning", "--no-access-log", "--timeout-graceful-shutdown", "3"),
         ),
