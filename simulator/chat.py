@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from simulator import clock, customers, delivery, numbers
 from simulator.behaviour import copies
-from simulator.ledger import meta_of, react
+from simulator.ledger import MEDIA, meta_of, react
 from simulator.media import webhook_part
 from simulator.models import (
     SimulatedChat,
@@ -28,7 +28,6 @@ from simulator.models import (
 from simulator.payloads import message_value, new_wamid
 
 Json = Mapping[str, Any]
-MEDIA = ("image", "video", "audio", "document", "sticker")
 TEXT_MOST = 4096
 # Types after which Meta opens no service window.
 SILENT = ("reaction", "system", "edit", "revoke", "request_welcome")
@@ -92,13 +91,12 @@ def _post(number: SimulatedNumber, customer: SimulatedCustomer, part: Json, cont
     if message.type not in SILENT:
         chat = customers.chat_of(number, customer)
         SimulatedChat.objects.filter(pk=chat.pk).update(last_inbound_at=now)
-    _tell(message, body)
+    _tell(message, customer, body)
     return message
 
 
-def _tell(message: SimulatedMessage, body: Json) -> None:
-    number, customer = message.number, message.customer
-    assert customer is not None  # a customer's own message
+def _tell(message: SimulatedMessage, customer: SimulatedCustomer, body: Json) -> None:
+    number = message.number
     value = message_value(meta=meta_of(number), person=customers.person(customer), message=body)
     now = timezone.now()
     delivery.enqueue(

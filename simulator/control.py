@@ -6,7 +6,6 @@ It is open to staff (with the session's CSRF token) and to whoever sends `Author
 import base64
 import binascii
 import hmac
-import json
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
@@ -16,7 +15,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
-from simulator import chat, clock, customers, delivery, faults, media, numbers, records
+from simulator import chat, clock, customers, delivery, faults, media, numbers, records, strict_json
 from simulator.behaviour import Behaviour, BehaviourFault, change_behaviour
 from simulator.chat import SayingFault
 from simulator.graph import refused
@@ -87,7 +86,7 @@ def has_token(request: HttpRequest) -> bool:
 
 def _body(request: HttpRequest) -> dict[str, Any]:
     try:
-        body = json.loads(request.body or b"{}")
+        body = strict_json.loads(request.body)
     except ValueError:
         raise ControlFault("the body is not JSON") from None
     if not isinstance(body, dict):

@@ -2,11 +2,12 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import wraps
 from typing import Any
 
 from django.conf import settings
+from django.core.handlers.asgi import ASGIRequest
 from django.http import (
     Http404,
     HttpRequest,
@@ -17,7 +18,7 @@ from django.http import (
 )
 from django.views.decorators.csrf import csrf_exempt
 
-from simulator import ledger, numbers
+from simulator import ledger, numbers, strict_json
 from simulator.models import SimulatedFault, SimulatedMessage, SimulatedNumber
 from simulator.refusals import Refusal, bad_parameter, bad_token, unknown_object
 from simulator.sockets import cut
@@ -86,7 +87,7 @@ def json_of(request: HttpRequest) -> Any:
     if request.content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
         return {key: _maybe_json(value) for key, value in request.POST.items()}
     try:
-        return json.loads(request.body or b"{}")
+        return strict_json.loads(request.body)
     except ValueError:
         raise bad_parameter("Invalid JSON in the request body.") from None
 
@@ -145,9 +146,11 @@ def _drop(request: HttpRequest, fault: SimulatedFault, body: dict[str, Any]) -> 
     return _truncate(request, fault, body)
 
 
-def _truncate(_request: HttpRequest, _fault: SimulatedFault, body: dict[str, Any]) -> HttpResponseBase:
+def _truncate(request: HttpRequest, _fault: SimulatedFault, body: dict[str, Any]) -> HttpResponseBase:
     whole = json.dumps(body).encode()
-    response = StreamingHttpResponse(_half(whole), content_type="application/json")
+    # Under ASGI a synchronous iterator is read to its end, and so to its error, before the answer starts.
+    half = _async_half(whole) if isinstance(request, ASGIRequest) else _half(whole)
+    response = StreamingHttpResponse(half, content_type="application/json")
     response["Content-Length"] = str(len(whole))
     return response
 
@@ -159,6 +162,11 @@ class CutShortError(RuntimeError):
 def _half(whole: bytes) -> Iterator[bytes]:
     yield whole[: len(whole) // 2]
     raise CutShortError("the simulator cut this answer short, as it was asked to")
+
+
+async def _async_half(whole: bytes) -> AsyncIterator[bytes]:
+    for part in _half(whole):
+        yield part
 
 
 def _answers(

@@ -26,6 +26,7 @@ from simulator.validation import check_message, recipient_of
 
 Json = Mapping[str, Any]
 SERVICE_WINDOW = timedelta(hours=24)
+MEDIA = ("image", "video", "audio", "document", "sticker")
 TYPING_LASTS = timedelta(seconds=25)
 
 
@@ -108,7 +109,7 @@ def _accept(number: SimulatedNumber, body: Json, fault: SimulatedFault | None) -
     if message.type == "reaction" and code is None:
         react(number, body["reaction"], by="business")
     if not fault or fault.kind != "silent":
-        _plan(message, behaviour, code)
+        _plan(message, customers.person(customer), behaviour, code)
     return message
 
 
@@ -116,11 +117,12 @@ def _check_media(number: SimulatedNumber, body: Json) -> None:
     kind = message_type(body)
     media = body.get(kind)
     media_id = media.get("id") if isinstance(media, Mapping) else None
-    if kind in ("image", "video", "audio", "document", "sticker") and media_id:
-        if not SimulatedMedia.objects.filter(number=number, media_id=media_id).exists():
-            raise bad_parameter(
-                f"Param {kind}['id'] is not a valid whatsapp business account media attachment ID"
-            )
+    if kind not in MEDIA or not media_id:
+        return
+    if not SimulatedMedia.objects.filter(number=number, media_id=media_id).exists():
+        raise bad_parameter(
+            f"Param {kind}['id'] is not a valid whatsapp business account media attachment ID"
+        )
 
 
 def _check_pace(number: SimulatedNumber, customer: SimulatedCustomer, behaviour: Behaviour) -> None:
@@ -200,7 +202,7 @@ def _record_refusal(
 # --- statuses ---------------------------------------------------------------------------------------------
 
 
-def _plan(message: SimulatedMessage, behaviour: Behaviour, code: int | None) -> None:
+def _plan(message: SimulatedMessage, person: Json, behaviour: Behaviour, code: int | None) -> None:
     dice = random.Random()  # noqa: S311 - delays, not secrets
     planned = plan_statuses(behaviour, message_type=message.type, fails_with=code, dice=dice)
     start = timezone.now()
@@ -208,7 +210,12 @@ def _plan(message: SimulatedMessage, behaviour: Behaviour, code: int | None) -> 
     delivery.enqueue(
         [
             _status_webhook(
-                message, status, behaviour, start + timedelta(milliseconds=status.after_ms + extra), ahead
+                message,
+                person,
+                status,
+                behaviour,
+                start + timedelta(milliseconds=status.after_ms + extra),
+                ahead,
             )
             for status in planned
             for extra in copies(behaviour, dice)
@@ -218,16 +225,15 @@ def _plan(message: SimulatedMessage, behaviour: Behaviour, code: int | None) -> 
 
 def _status_webhook(
     message: SimulatedMessage,
+    person: Json,
     planned: PlannedStatus,
     behaviour: Behaviour,
     due_at: datetime,
     ahead: timedelta,
 ) -> SimulatedWebhook:
-    number, customer = message.number, message.customer
-    assert customer is not None  # an accepted message has its customer
     value = status_value(
-        meta=meta_of(number),
-        person=customers.person(customer),
+        meta=meta_of(message.number),
+        person=dict(person),
         wamid=message.wamid or "",
         status=planned.status,
         timestamp=int((due_at + ahead).timestamp()),
@@ -237,7 +243,9 @@ def _status_webhook(
         contacts_in_failed=behaviour.contacts_in_failed,
         conversation=behaviour.conversation,
     )
-    return SimulatedWebhook(number=number, message=message, value=value, status=planned.status, due_at=due_at)
+    return SimulatedWebhook(
+        number=message.number, message=message, value=value, status=planned.status, due_at=due_at
+    )
 
 
 def meta_of(number: SimulatedNumber) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def create(
     phone_number_id: str,
     display_phone_number: str,
     verified_name: str,
-    waba_id: str = settings.SIMULATOR_WABA_ID,
+    waba_id: str = "",
     app_id: str = DEMO_APP_ID,
     **more: Any,
 ) -> SimulatedNumber:
@@ -47,7 +47,7 @@ def create(
         defaults={
             "display_phone_number": display_phone_number,
             "verified_name": verified_name,
-            "waba_id": waba_id,
+            "waba_id": waba_id or str(settings.SIMULATOR_WABA_ID),
             "app": app,
             **more,
         },

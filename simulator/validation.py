@@ -235,7 +235,10 @@ def _template_component(component: Json) -> None:
         _need(component, "sub_type", "template['components']['sub_type']")
         if not str(component.get("index", "")).isdigit():
             raise missing("template['components']['index'] is required")
-    for parameter in component.get("parameters", []):
+    parameters = component.get("parameters") or []
+    if not isinstance(parameters, list):
+        raise bad_parameter("Param parameters must be an array.")
+    for parameter in parameters:
         _template_parameter(_object(parameter, "parameters"))
 
 
@@ -400,7 +403,8 @@ def _product_list(interactive: Json) -> None:
     action = _action(interactive)
     _need(action, "catalog_id", "catalog_id")
     sections = _items(action.get("sections"), "sections", LIMITS["list.sections"])
-    count = sum(len(_object(section, "sections").get("product_items", [])) for section in sections)
+    products = [_object(section, "sections").get("product_items") for section in sections]
+    count = sum(len(items) for items in products if isinstance(items, list))
     if not 1 <= count <= LIMITS["product_list.products"]:
         raise bad_value(
             f"Invalid product count. Min allowed: 1, Max allowed: {LIMITS['product_list.products']}"
@@ -418,12 +422,12 @@ def _named(name: str) -> Callable[[Json], None]:
 def _carousel(interactive: Json) -> None:
     _none_of(interactive, "header", "footer")
     _body(interactive)
-    cards = _items(_action(interactive).get("carousel.cards"), "carousel.cards", LIMITS["carousel.cards"])
+    cards = _items(_action(interactive).get("cards"), "cards", LIMITS["carousel.cards"])
     if len(cards) < LIMITS["carousel.cards.min"]:
         raise bad_value(
             f"Invalid cards count. Min allowed cards: 2, Max allowed cards: {LIMITS['carousel.cards']}"
         )
-    _unique((str(_object(card, "carousel.cards").get("card_index")) for card in cards), "card_index")
+    _unique((str(_object(card, "cards").get("card_index")) for card in cards), "card_index")
     for card in cards:
         body = _object(card.get("body") or {}, "card body").get("text")
         if body is not None:

@@ -131,10 +131,10 @@ export class Phone {
   }
 
   #takeOne(message) {
-    const known = this.#messages.get(message.id);
     this.#messages.set(message.id, message);
+    const known = this.#nodes.get(message.id);
     if (known) {
-      refresh(this.#nodes.get(message.id), message);
+      refresh(known, message);
       return;
     }
     if (message.type === "reaction" && message.status !== "refused" && message.status !== "failed") return;
