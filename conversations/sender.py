@@ -129,6 +129,7 @@ class Sender:
             self._closing = True
             self._ripe.set()
             await flusher
+            await loop.run_in_executor(None, ear.join)
             for client in self._clients.values():
                 await client.close()
             for pool in (self._t1, self._t2):
