@@ -20,7 +20,10 @@ _UNSETTLED_NS = 100_000_000
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What was last made of a file: the hash of what was read, its processors, what is wrong with it."""
+    """What was last made of a file: the hash of what was read, its processors, what is wrong with it.
+
+    An empty hash: nothing could be made of it for a reason that is not the file's; look again.
+    """
 
     content_hash: str
     processors: tuple[ProcessorInfo, ...]
@@ -60,15 +63,25 @@ class Discovery:
         return self.catalog
 
     def follow(self) -> Catalog:
-        """The catalog, not older than a second unless another thread is just looking."""
+        """The catalog as it is; looks at the folder once a second and takes changes up in the background."""
         if self._stamps is None:
             return self.ensure()
         if time.monotonic() - self._looked_at >= LOOK_EVERY_SECONDS:
-            self.refresh()
+            self._looked_at = time.monotonic()
+            if self._may_have_changed():
+                threading.Thread(target=self.refresh, name="processors", daemon=True).start()
         return self.catalog
 
+    def _may_have_changed(self) -> bool:
+        if self._refreshing.locked():
+            return False
+        try:
+            return self._is_unsettled or sources.stamps(self.folder) != self._stamps
+        except OSError:
+            return True
+
     def _refresh(self) -> bool:
-        self._looked_at = time.monotonic()
+        self._looked_at, began = time.monotonic(), time.time_ns()
         try:
             seen = sources.stamps(self.folder)
         except OSError as fault:
@@ -77,9 +90,10 @@ class Discovery:
         if seen == self._stamps and not self._is_unsettled:
             return False
         newest = max((max(stamp.modified, stamp.changed) for stamp in seen.values()), default=0)
-        self._is_unsettled = time.time_ns() - newest < _UNSETTLED_NS
         known = self._known
         self._known = _Inspection(known).of(sorted(seen))
+        is_fresh = began - newest < _UNSETTLED_NS
+        self._is_unsettled = is_fresh or any(not entry.content_hash for entry in self._known.values())
         self._stamps = seen
         return self._known != known and self._swap()
 
@@ -125,6 +139,8 @@ class _Inspection:
             return _Known(content_hash, self._processors(path, content), None)
         except _FileFaultError as fault:
             return _broken(before, content_hash, fault.problem)
+        except _NoChildError as fault:
+            return _broken(before, "", Problem(path=str(path), message=f"could not be imported yet: {fault}"))
 
     def _processors(self, path: Path, content: bytes) -> tuple[ProcessorInfo, ...]:
         source = _read(path, content)
@@ -134,22 +150,28 @@ class _Inspection:
         return tuple(found)
 
     def _import(self, source: Source) -> list[dict[str, Any]]:
-        self._child = self._child or Child()
+        child = self._ready_child()
         path = str(source.path)
         try:
-            return self._child.inspect(
-                path=path, module_hash=source.module_hash, source=source.text, imports=True
-            )
+            return child.inspect(path=path, module_hash=source.module_hash, source=source.text, imports=True)
         except BrokenFileError as fault:
             problem = Problem(path=path, message=str(fault), line=fault.line, traceback=fault.trace)
         except OverrunError:
-            trace = self._child.where_it_hangs()
+            trace = child.where_it_hangs()
             problem = Problem(path=path, message="its import took too long and was ended", traceback=trace)
         except DiedError as fault:
-            self._end_child()
             problem = Problem(path=path, message=f"its import {fault}")
         self._end_child()
         raise _FileFaultError(problem)
+
+    def _ready_child(self) -> Child:
+        try:
+            self._child = self._child or Child()
+            self._child.wait_ready()
+        except (OSError, DiedError, OverrunError) as fault:
+            self._end_child()
+            raise _NoChildError(f"no child could be started: {fault}") from None
+        return self._child
 
     def _end_child(self) -> None:
         if self._child is not None:
@@ -161,6 +183,10 @@ class _FileFaultError(Exception):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
         self.problem = problem
+
+
+class _NoChildError(Exception):
+    """The machine's fault, not the file's."""
 
 
 def _read(path: Path, content: bytes) -> Source:

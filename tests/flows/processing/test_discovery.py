@@ -402,9 +402,43 @@ def test_a_change_is_found_without_being_asked_for_and_still_told(workshop, monk
     with override_settings(WHATSFLOW_PROCESSORS=workshop.folder):
         discovery.refresh()
         workshop.write("def more(): ...", "more.py")
-        assert discovery.find("more") is not None
+        deadline = time.monotonic() + 10
+        while discovery.find("more") is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         assert discovery.refresh()
         assert not discovery.refresh()
+
+
+def test_a_hanging_import_delays_nobody_who_asks(workshop, monkeypatch):
+    monkeypatch.setattr(discovery, "LOOK_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("flows.processing.children.IMPORT_SECONDS", 2.0)
+    workshop.write("def work(): return 1")
+    with override_settings(WHATSFLOW_PROCESSORS=workshop.folder):
+        discovery.refresh()
+        (workshop.folder / "broken.py").write_text("import time\ntime.sleep(60)\ndef more(): ...\n")
+        began = time.monotonic()
+        slowest = 0.0
+        while not discovery.catalog().problems:
+            asked = time.monotonic()
+            assert discovery.find("work") is not None
+            slowest = max(slowest, time.monotonic() - asked)
+            assert time.monotonic() - began < 20
+            time.sleep(0.001)
+    assert slowest < 1
+
+
+def test_a_machine_that_cannot_start_a_child_is_asked_again(workshop, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("flows.processing.children._BOOT", "import sys; sys.exit(9)")
+        workshop.write("def work(): return 1")
+    (problem,) = workshop.discovery.catalog.problems
+    assert problem.message == (
+        "could not be imported yet: no child could be started: ended its own process with exit code 9"
+    )
+    assert workshop.discovery.refresh()
+    assert workshop.discovery.catalog.problems == ()
+    assert workshop.call("work").value == 1
 
 
 def test_the_folder_is_not_looked_at_for_every_call(workshop, monkeypatch):

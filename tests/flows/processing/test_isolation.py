@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -189,6 +190,36 @@ def test_nothing_that_a_call_started_stays(own_workshop, tmp_path, how, then):
     if then == "return":
         assert "that the call left behind" in outcome.stdout
     _wait_until_free(lock)
+
+
+@pytest.mark.parametrize("how", ["child", "daemon"])
+def test_nothing_stays_when_the_parent_is_killed_amid_a_call(own_workshop, tmp_path, how):
+    lock = tmp_path / "lock"
+    own_workshop.write(LEAVE_BEHIND)
+    parent = os.fork()
+    if parent == 0:
+        try:
+            own_workshop.call("work", {"path": str(lock), "how": how, "then": "hang"}, timeout=60)
+        finally:
+            os._exit(1)
+    deadline = time.monotonic() + 10
+    while not _is_held(lock):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(parent, signal.SIGKILL)
+    os.waitpid(parent, 0)
+    _wait_until_free(lock)
+
+
+def _is_held(path: Path) -> bool:
+    if not path.exists():
+        return False
+    with path.open("r") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _wait_until_free(path: Path) -> None:

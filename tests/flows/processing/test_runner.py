@@ -88,6 +88,16 @@ def test_an_async_function_is_awaited_and_its_left_over_tasks_are_cancelled(work
         assert workshop.call("work", {"n": 2}).value == [2, 1]
 
 
+@pytest.mark.parametrize("ending", ["sys.exit(3)", "raise KeyboardInterrupt", "raise ValueError", "1 / 0"])
+def test_an_async_function_may_end_badly_and_the_next_one_runs(workshop, ending):
+    workshop.write(
+        f"import asyncio, sys\nasync def bad():\n    {ending}\nasync def work():\n    await asyncio.sleep(0)\n    return 1"
+    )
+    with Runner(1) as workshop.runner:
+        assert workshop.call("bad").state == "failed"
+        assert workshop.call("work").value == 1
+
+
 FAILURES = {
     "raises": ("def work(): raise KeyError('gone')", "KeyError: 'gone'"),
     "raises without words": ("def work(): raise ValueError", "ValueError"),
@@ -376,6 +386,18 @@ def test_closing_ends_every_child(workshop):
         child.wait_ready()
     runner.close()
     assert all(child._process.returncode is not None for child in children)
+
+
+def test_replaced_children_leave_no_descriptor_open(workshop):
+    workshop.write("import os\ndef work(): return 1\ndef die(): os._exit(1)")
+    with Runner(1) as workshop.runner:
+        workshop.call("work")
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for _ in range(5):
+            assert workshop.call("die").state == "unknown"
+        workshop.call("work")
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
+        assert len(workshop.runner._children) == 1
 
 
 def test_a_forked_copy_of_the_process_lets_go_of_the_children(workshop):
