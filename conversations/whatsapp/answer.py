@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
+from conversations.whatsapp.body import clean_text
+from conversations.whatsapp.identity import read_sender
 from conversations.whatsapp.meta_error import Effect, Judgment, Scope
-from conversations.whatsapp.values import read_string, read_whole_number
+from conversations.whatsapp.received import MAX_WAMID
+from conversations.whatsapp.values import MAX_DETAILS, read_code, read_string
 
 Json = dict[str, Any]
+MAX_WORD = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,18 +42,24 @@ class Verdict:
 
 
 def read_accepted(body: Any) -> Verdict | None:
+    """Read the ids of an accepted message; None without a wamid that can be stored."""
     first = _first(body, "messages")
     wamid = first.get("id")
-    if not isinstance(wamid, str) or not wamid:
+    if not isinstance(wamid, str) or not 0 < len(wamid) <= MAX_WAMID or clean_text(wamid) != wamid:
         return None
-    contact = _first(body, "contacts")
+    customer = read_sender(_first(body, "contacts"), ("wa_id", "user_id"))
     return Verdict(
         state="accepted",
         wamid=wamid,
-        wa_id=read_string(contact, "wa_id"),
-        user_id=read_string(contact, "user_id"),
-        message_status=read_string(first, "message_status"),
+        wa_id=customer.phone,
+        user_id=customer.bsuid or customer.parent_bsuid,
+        message_status=_word(first, "message_status"),
     )
+
+
+def _word(owner: Json, key: str) -> str | None:
+    text = read_string(owner, key)
+    return clean_text(text)[:MAX_WORD] if text else None
 
 
 def _first(body: Any, key: str) -> Json:
@@ -63,12 +73,17 @@ def read_failure(body: Any) -> Json | None:
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict):
         return None
-    code = read_whole_number(error.get("code"))
+    code = read_code(error.get("code"))
     return None if code is None else {**error, "code": code}
 
 
 def failure_text(failure: Json) -> str:
+    """Join what Meta says about an error, fit to be stored."""
     data = failure.get("error_data")
     details = data.get("details") if isinstance(data, dict) else data
     parts = [part for part in (failure.get("message"), details) if isinstance(part, str) and part]
-    return ": ".join(dict.fromkeys(parts))[:1000]
+    return clean_text(": ".join(dict.fromkeys(parts)))[:MAX_DETAILS]
+
+
+def failure_trace(failure: Json) -> str | None:
+    return _word(failure, "fbtrace_id")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from conversations.whatsapp import meta_error as like
-from conversations.whatsapp.answer import Verdict, failure_text, read_accepted, read_failure
+from conversations.whatsapp.answer import Verdict, failure_text, failure_trace, read_accepted, read_failure
 from conversations.whatsapp.meta_error import (
     ADMIN,
     AGENT,
@@ -25,6 +25,7 @@ from conversations.whatsapp.meta_error import (
     template,
     too_fast,
 )
+from conversations.whatsapp.values import read_code
 
 __all__ = [
     "FAMILIES",
@@ -388,18 +389,17 @@ def judge_answer(
 
 def _judge_failure(http_status: int, failure: Json, attempt: int, jitter: Callable[[], float]) -> Verdict:
     code = failure["code"]
-    subcode = failure.get("error_subcode")
+    subcode = read_code(failure.get("error_subcode"))
     # An unknown object is how the Graph API words 33.
     row = lookup(33) if (code, subcode) == (100, 33) else lookup(code)
     if row is None:
         row = replace(_unlisted(http_status), code=code)
     verdict = _verdict(row, attempt, jitter, message=failure_text(failure))
-    trace = failure.get("fbtrace_id")
     return replace(
         verdict,
         code=code,
-        subcode=subcode if isinstance(subcode, int) else None,
-        fbtrace=trace if isinstance(trace, str) else None,
+        subcode=subcode,
+        fbtrace=failure_trace(failure),
     )
 
 

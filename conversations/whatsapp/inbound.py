@@ -14,6 +14,7 @@ from conversations.whatsapp.envelope import Change, Found, changes, read_each
 from conversations.whatsapp.identity import NOBODY, read_sender
 from conversations.whatsapp.incoming import read_content
 from conversations.whatsapp.received import (
+    MAX_WAMID,
     Fault,
     Inbound,
     InboundMessage,
@@ -40,8 +41,9 @@ __all__ = [
 ]
 
 Json = dict[str, Any]
-MAX_WAMID = 255
 MAX_TOKEN = 512
+MAX_TYPE = 64
+MAX_GROUP_ID = 255
 
 _STATUS = re.compile(r"[\w-]{1,32}", re.ASCII)
 _SENDER_KEYS = ("from", "from_user_id", "from_parent_user_id")
@@ -92,7 +94,7 @@ def _message(change: Change, message: Json, replaced: bool) -> InboundMessage | 
         sender = read_sender(read_object(message, "system") or {}, _NEW_ID_KEYS)
     if not sender.is_known:
         raise BadBody("expected a sender: a phone of 6 to 20 digits or a BSUID")
-    group_id = read_string(message, "group_id")
+    group_id = _group_id(message, "group_id")
     content = read_content(message)
     return InboundMessage(
         phone_number_id=change.phone_number_id or "",
@@ -100,7 +102,7 @@ def _message(change: Change, message: Json, replaced: bool) -> InboundMessage | 
         display_phone_number=change.display_phone_number,
         wamid=wamid,
         sender=sender,
-        type=read_string(message, "type") or "unknown",
+        type=(read_string(message, "type") or "unknown")[:MAX_TYPE],
         sent_at=read_moment(message.get("timestamp")),
         message=content.message,
         context_wamid=content.context_wamid,
@@ -153,7 +155,7 @@ def _status(change: Change, status: Json, replaced: bool) -> InboundStatus:  # n
         at=read_moment(status.get("timestamp")),
         token=token if token and len(token) <= MAX_TOKEN else None,
         recipient=NOBODY if is_group else read_sender(status, _RECIPIENT_KEYS, change.cards),
-        group_id=read_string(status, "recipient_id") if is_group else None,
+        group_id=_group_id(status, "recipient_id") if is_group else None,
         error_code=code,
         error_title=title,
         error_details=details,
@@ -238,6 +240,11 @@ def _digest(change: Change, value: Json) -> str:
     except (RecursionError, ValueError):
         raise BadBody("an entry time that is not JSON") from None
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _group_id(owner: Json, key: str) -> str | None:
+    group_id = read_string(owner, key)
+    return group_id[:MAX_GROUP_ID] if group_id else None
 
 
 def _wamid(owner: Json) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from conversations.whatsapp.body import BadBody, clean, load
+from conversations.whatsapp.received import MAX_WAMID
 from conversations.whatsapp.values import read_object, read_string, read_whole_number
 
 Json = dict[str, Any]
@@ -86,6 +87,12 @@ def _flags(message: Json, part: Json | None) -> tuple[str, ...]:
 
 
 def _context_wamid(message: Json) -> str | None:
+    wamid = _named_message(message)
+    return wamid if wamid and len(wamid) <= MAX_WAMID else None
+
+
+def _named_message(message: Json) -> str | None:
+    """Find the id of the message that this one answers, changes or reacts to."""
     context = message.get("context")
     if isinstance(context, dict):
         return read_string(context, "id")

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 Json = dict[str, Any]
+MAX_WAMID = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

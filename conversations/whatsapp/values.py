@@ -8,8 +8,11 @@ Json = dict[str, Any]
 
 MILLISECONDS_FROM = 1_000_000_000_000
 
-MAX_IDENTIFIER = 64
-_IDENTIFIER = re.compile(r"[\w-]{1,64}", re.ASCII)
+MAX_IDENTIFIER = 32
+MAX_CODE = 2**31 - 1
+MAX_TITLE = 255
+MAX_DETAILS = 1000
+_IDENTIFIER = re.compile(rf"[\w-]{{1,{MAX_IDENTIFIER}}}", re.ASCII)
 
 
 def read_object(owner: Json, key: str) -> Json | None:
@@ -28,6 +31,12 @@ def read_whole_number(value: Any) -> int | None:
         is_digits = value.isascii() and value.isdigit() and len(value) < 20
         return int(value) if is_digits else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def read_code(value: Any) -> int | None:
+    """Read an error code, as far as it fits a database's integer."""
+    code = read_whole_number(value)
+    return code if code is not None and abs(code) <= MAX_CODE else None
 
 
 def read_identifier(value: Any) -> str | None:
@@ -66,4 +75,8 @@ def read_error(owner: Json) -> tuple[int | None, str | None, str | None]:
     data = error.get("error_data")
     details = data.get("details") if isinstance(data, dict) else data
     title = read_string(error, "title") or read_string(error, "message")
-    return read_whole_number(error.get("code")), title, details if isinstance(details, str) else None
+    return read_code(error.get("code")), _cut(title, MAX_TITLE), _cut(details, MAX_DETAILS)
+
+
+def _cut(text: Any, length: int) -> str | None:
+    return text[:length] if isinstance(text, str) else None

@@ -228,6 +228,21 @@ def test_what_meta_said_is_kept(keys, message):
     assert (verdict.message, verdict.fbtrace) == (message, "Az1")
 
 
+def test_what_meta_said_can_be_stored():
+    verdict = judge(400, failure(131056, message="a\x00b\ud800", fbtrace_id="\x00" * 100))
+    assert (verdict.message, verdict.fbtrace) == ("a\ufffdb\ufffd", "\ufffd" * 64)
+
+
+@pytest.mark.parametrize("wamid", ["x" * 256, "wamid.\x00", "wamid.\ud800", 7, None])
+def test_a_wamid_that_cannot_be_stored_proves_nothing(wamid):
+    assert judge(200, {"messages": [{"id": wamid}]}).state == "ambiguous"
+
+
+@pytest.mark.parametrize("code", [2**31, -(2**40), 1.5, True, "x"])
+def test_a_code_that_is_none_is_no_answer_of_the_graph_api(code):
+    assert (judge(400, failure(code)).state, judge(400, failure(code)).code) == ("ambiguous", None)
+
+
 def test_a_code_printed_as_text_is_read():
     assert judge(400, failure("131047")).code == 131047
 

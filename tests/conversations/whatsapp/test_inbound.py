@@ -330,6 +330,15 @@ def test_a_reply_names_the_message_that_it_answers():
     assert item.context_wamid == OURS
 
 
+def test_what_is_too_long_for_a_column_is_cut_or_absent():
+    item = read("text", {"body": "x"}, context={"id": "w" * 256}, group_id="g" * 300)
+    assert (item.context_wamid, len(item.group_id)) == (None, 255)
+    assert len(read("t" * 300).type) == 64
+    errors = [{"code": 10**12, "title": "t" * 300, "error_data": {"details": "d" * 3000}}]
+    failed = one(statuses(status("failed", errors=errors)))
+    assert (failed.error_code, len(failed.error_title), len(failed.error_details)) == (None, 255, 1000)
+
+
 def test_a_forwarded_message_answers_nothing():
     item = read("text", {"body": "look"}, context={"forwarded": True})
     assert item.context_wamid is None

@@ -171,7 +171,7 @@ def assert_sound(parsed):
     assert parsed.items or parsed.faults
     assert all(fault.reason and fault.place for fault in parsed.faults)
     for item in parsed.items:
-        assert len(item.dedup_key.encode()) <= 700
+        assert len(item.dedup_key) <= (500 if isinstance(item, InboundStatus) else 300)
         if isinstance(item, InboundMessage):
             assert item.sender.is_known
             assert item.message["type"]

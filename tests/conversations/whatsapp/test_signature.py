@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from conversations.whatsapp.signature import is_valid, sign
 
 SECRET = "app-secret-one"
-BODY = rb'{"object":"whatsapp_business_account","note":"caf\u00e9 \/ bar","entry":[]}'
+BODY = rb'{"object":"whatsapp_business_account","note":"\u00e9t\u00e9 \/ bar","entry":[]}'
 
 
 def digest(body=BODY, secret=SECRET, algorithm=hashlib.sha256):
