@@ -78,7 +78,7 @@ def _excuse(progress: Progress, entry: ProcessorCall, failure: StepFailed) -> No
     """Let a failed entry pass that says `continue`; what it would have saved is null."""
     if not entry.continues:
         raise failure
-    record_failure(progress, failure.code, failure.message, failure.detail)
+    record_failure(progress, failure.code, failure.message, failure.detail, event="processor_failure_passed")
     if entry.save_as:
         progress.save({entry.save_as: None})
 

@@ -188,11 +188,18 @@ def give_up(progress: Progress, limit: LimitReached) -> None:
     go_to(progress, last_words)
 
 
-def record_failure(progress: Progress, code: str, message: str, detail: Any) -> None:
-    step = progress.step
+def record_failure(
+    progress: Progress, code: str, message: str, detail: Any, *, event: str = "step_failed"
+) -> None:
     progress.effects.append(
-        Failed(code=code, flow_id=progress.flow.id, step_id=step.shown_as, message=message, detail=detail)
+        Failed(
+            code=code,
+            flow_id=progress.flow.id,
+            step_id=progress.step.shown_as,
+            message=message,
+            detail=detail,
+        )
     )
-    progress.record("step_failed", code=code, message=message)
+    progress.record(event, code=code, message=message)
     if code == "window_closed":
         progress.record("window_closed")
