@@ -9,7 +9,7 @@ from typing import Any
 from flows.engine.faults import Severity
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_$][\w$-]*")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from flows.engine.content import options
 from flows.engine.durations import parse_duration
 from flows.engine.faults import Fault, Path
 from flows.engine.replies import IncomingMessage
-from flows.engine.walk import Walk, kind_of, suggestion
+from flows.engine.walk import Walk, an, kind_of, suggestion
 from flows.findings import Finding
 from flows.lint import LintedFile, lint_document
 from flows.scripts import TEST
@@ -214,7 +214,7 @@ def check_test(document: Any, flows: Sequence[str]) -> list[Fault]:
         )
     elif not isinstance(document, dict):
         walk.report(
-            "WF007", (), f"expected an object, got {kind_of(document)}", 'write {"flow": …, "cases": […]}'
+            "WF007", (), f"expected an object, got {an(kind_of(document))}", 'write {"flow": …, "cases": […]}'
         )
     return walk.faults
 

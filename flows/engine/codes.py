@@ -48,7 +48,7 @@ _ALL = (
     _error("WF113", "a reserved name used for a variable"),
     _error("WF120", "a secret stands in the file"),
     _warning("WF131", "a processor inside content is read as the step's", at_key=True),
-    _error("WF132", "the older and the newer dialect in one file"),
+    _error("WF132", "the older and the newer dialect in one file", at_key=True),
     _warning("WF133", "on_success or on_fail names no step and is not used"),
     # graph
     _error("WF202", "a step id stands twice"),
@@ -84,7 +84,7 @@ _ALL = (
     # templates and expressions
     _error("WF501", "the expression cannot be read"),
     _error("WF502", "the expression uses what is not allowed"),
-    _error("WF503", "the expression is too large"),
+    _error("WF503", "the expression is too large, or computes what filters should"),
     _error("WF504", "the template's parameters do not fit"),
     _error("WF505", "a parameter that Meta refuses"),
     _error("WF506", "the template cannot be sent"),

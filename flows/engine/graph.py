@@ -99,12 +99,15 @@ def steps_of(document: Mapping[str, Any]) -> list[tuple[int, Mapping[str, Any]]]
 
 
 def _nodes(document: Mapping[str, Any], waits_in: Callable[[str], bool]) -> dict[str, Node]:
-    known = [(i, step) for i, step in steps_of(document) if isinstance(step.get("id"), str)]
-    nodes: dict[str, Node] = {}
-    for place, (index, step) in enumerate(known):
-        following = known[place + 1][1]["id"] if place + 1 < len(known) else None
-        nodes.setdefault(step["id"], Node(step["id"], index, step, following, _always_waits(step, waits_in)))
-    return nodes
+    first: dict[str, tuple[int, Mapping[str, Any]]] = {}
+    for index, step in steps_of(document):
+        if isinstance(step.get("id"), str):
+            first.setdefault(step["id"], (index, step))
+    following = [*first, None][1:]
+    return {
+        step_id: Node(step_id, index, step, after, _always_waits(step, waits_in))
+        for (step_id, (index, step)), after in zip(first.items(), following, strict=True)
+    }
 
 
 def _always_waits(step: Mapping[str, Any], waits_in: Callable[[str], bool]) -> bool:

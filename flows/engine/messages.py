@@ -15,18 +15,16 @@ from flows.engine.walk import suggestion
 DAY_SECONDS = 86_400.0
 
 _REMEDIES = {
-    "WF301": "leave some out, or split the message",
-    "WF302": "shorten it",
+    "WF301": "shorten it",
+    "WF302": "leave some out, or split the message",
     "WF303": "give each its own",
-    "WF304": "write a text without white space at its edges",
-    "WF305": "use a header that is allowed here",
-    "WF306": "write it plainly",
-    "WF307": "make the cards alike",
+    "WF304": "write it as Meta allows",
+    "WF305": "shorten it",
     "WF311": "use an https address that everybody can open",
-    "WF312": "keep one of link, media and asset",
-    "WF313": "write decimal degrees",
     "WF505": "put it on one line",
 }
+# The vocabulary says these with better words.
+_SAID_ALREADY = frozenset({"WF105", "WF107"})
 
 
 def check(subject: Subject) -> None:
@@ -41,12 +39,10 @@ def check(subject: Subject) -> None:
 
 
 def _check_limits(subject: Subject, path: Path, content: Mapping[str, Any]) -> None:
-    """Shape is checked by the vocabulary already, with better words; here only what Meta adds."""
     for inner, code, message in check_content(content, has_templates=True):
-        if code in _REMEDIES:
-            subject.report(code, (*path, *inner), message, _REMEDIES[code])
-        elif (code, inner) == ("WF106", ("name",)):
-            subject.report(code, (*path, *inner), message, "write it as Meta shows it")
+        if code not in _SAID_ALREADY:
+            remedy = _REMEDIES.get(code, "write it as Meta's documentation shows")
+            subject.report(code, (*path, *inner), message, remedy)
 
 
 def _check_wait(subject: Subject, node: Node, wait: Mapping[str, Any], path: Path) -> None:
@@ -109,7 +105,7 @@ def _has_raw_content(node: Node) -> bool:
 def check_pattern(subject: Subject, path: Path, pattern: str) -> None:
     """Refuse what RE2 cannot run, and repetitions of repetitions, which other engines cannot bear."""
     try:
-        re2.compile(pattern)
+        re2.compile(pattern, _QUIET)
     except re2.error as problem:
         reason = problem.args[0].decode() if isinstance(problem.args[0], bytes) else problem.args[0]
         subject.report(
@@ -123,6 +119,8 @@ def check_pattern(subject: Subject, path: Path, pattern: str) -> None:
         subject.report("WF211", path, "a repetition inside a repetition", "write (a+)+ as a+")
 
 
+_QUIET = re2.Options()
+_QUIET.log_errors = False
 _NESTED_REPEAT = re2.compile(r"\([^()]*[^\\()][+*]\)(?:[+*]|\{\d+,\})")
 
 

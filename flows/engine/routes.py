@@ -10,7 +10,7 @@ from flows.engine.circles import circles, shortest_circle
 from flows.engine.faults import Path
 from flows.engine.graph import Edge, Node, steps_of
 from flows.engine.subject import Subject, items
-from flows.engine.walk import nearest, suggestion
+from flows.engine.walk import nearest, spelled, suggestion
 
 _INVISIBLE = {"Cf", "Mn", "Cc"}
 
@@ -36,11 +36,11 @@ def _check_doubles(subject: Subject) -> None:
         path: Path = ("steps", index, "id")
         first = seen.setdefault(_folded(step["id"]), (step["id"], path))
         if first[1] != path:
-            how = "stands twice" if first[0] == step["id"] else f'looks like "{first[0]}"'
+            how = "stands twice" if first[0] == step["id"] else f"looks like {spelled(first[0])}"
             subject.report(
                 "WF202",
                 path,
-                f'the step id "{step["id"]}" {how}',
+                f"the step id {spelled(step['id'])} {how}",
                 "give each step its own id",
                 also=[first[1]],
             )
@@ -97,7 +97,7 @@ def _check_target(subject: Subject, path: Path, target: str) -> None:
         )
     else:
         otherwise = "name a step of this flow" if known else "add the step"
-        subject.report("WF203", path, f'no step "{target}"', suggestion(target, known, otherwise))
+        subject.report("WF203", path, f"no step {spelled(target)}", suggestion(target, known, otherwise))
 
 
 def _owner(subject: Subject, target: str) -> str:
@@ -123,7 +123,7 @@ def _check_reach(subject: Subject) -> None:
             subject.report(
                 "WF205",
                 (*node.path, "id"),
-                f'no path leads to the step "{node.id}"',
+                f"no path leads to the step {spelled(node.id)}",
                 "name it in a next_step, or delete it",
             )
     for edge in graph.edges:

@@ -23,7 +23,7 @@ from flows.engine.faults import Fault, Path
 from flows.engine.graph import build
 from flows.engine.subject import Subject
 from flows.engine.vocabulary import FLOW, MAX_STEPS
-from flows.engine.walk import Walk, kind_of, spelled
+from flows.engine.walk import Walk, an, kind_of, spelled
 
 CHECKS: tuple[Callable[[Subject], None], ...] = (
     routes.check,
@@ -81,7 +81,7 @@ def check(document: Any, *, catalog: Catalog) -> list[Fault]:
             code="WF007",
             severity="error",
             path=(),
-            message=f"expected an object, got {kind_of(document)}",
+            message=f"expected an object, got {an(kind_of(document))}",
             remedy='write {"id": …, "steps": […]}',
         )
         return [fault]
@@ -97,7 +97,7 @@ def check_data(value: Any, *, file: str) -> list[Fault]:
     if not references.is_plain_file(file):
         walk.report("WF030", (), f"{spelled(file)} is no plain name", "use letters, digits, - and _")
     if file == "global.json" and not isinstance(value, dict):
-        walk.report("WF007", (), f"expected an object, got {kind_of(value)}", 'write {"name": value}')
+        walk.report("WF007", (), f"expected an object, got {an(kind_of(value))}", 'write {"name": value}')
     characters.check(value, walk)
     return walk.faults
 
@@ -144,4 +144,4 @@ def _without_doubles(faults: Iterable[Fault]) -> list[Fault]:
     seen: dict[tuple[str, Path], Fault] = {}
     for fault in faults:
         seen.setdefault((fault.code, fault.path), fault)
-    return list(seen.values())
+    return [f for f in seen.values() if f.code != "WF101" or ("WF132", f.path) not in seen]

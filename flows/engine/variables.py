@@ -1,5 +1,6 @@
 """The names in expressions: what is never set, what is reserved, and answers that nobody uses."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,17 +11,18 @@ from flows.engine.graph import Node, steps_of
 from flows.engine.keys import RESERVED_ROOTS
 from flows.engine.replies import REPLY_KEYS
 from flows.engine.subject import Subject, items, record
-from flows.engine.walk import Site, suggestion
+from flows.engine.walk import Site, nearest, suggestion
 
 CONTACT_KEYS = frozenset({"name", "phone", "user_id", "language", "timezone", "groups", "fields", "is_new"})
 FLOW_KEYS = frozenset({"id", "name", "language"})
 OLDER_NAMES = frozenset({"user_id", "id", "value", "user_response"})
 
+_COMPUTES = re.compile(r"\{\{[^}]*(?:\w\s*\(|[*/%]|\*\*)[^}]*\}\}")
 _ROOT_KEYS = {"contact": CONTACT_KEYS, "reply": frozenset(REPLY_KEYS), "flow": FLOW_KEYS}
 _REMEDIES = {
     "WF501": "see the syntax of Liquid: {{ name }}, {% if … %}…{% endif %}",
     "WF502": "use dotted names and the listed filters only",
-    "WF503": "make it smaller",
+    "WF503": "use filters: plus, minus, times, divided_by; see the list of filters",
     "WF512": "put parentheses around one of them",
     "WF513": "compute the value in a set step, and compare that",
 }
@@ -51,10 +53,20 @@ def _names(subject: Subject) -> Iterator[tuple[Site, Name]]:
         else:
             problems = expressions.check_text(site.text)
         for code, message in problems:
+            code = _finer(code, site.text)
             subject.report(code, site.path, message, _REMEDIES.get(code, "correct the expression"))
         if all(code in {"WF502", "WF512"} for code, _ in problems):
             read = expressions.names_in_condition if is_condition else expressions.names_in_text
             yield from ((site, name) for name in read(site.text))
+
+
+def _finer(code: str, text: str) -> str:
+    """A text that Liquid cannot read may try what other languages allow: attributes, calls, arithmetic."""
+    if code != "WF501":
+        return code
+    if "__" in text:
+        return "WF502"
+    return "WF503" if _COMPUTES.search(text) else code
 
 
 def assigned(subject: Subject) -> Iterator[tuple[str, Path]]:
@@ -111,14 +123,27 @@ def _check_name(subject: Subject, site: Site, name: Name, known: set[str]) -> No
             otherwise = "known here: " + ", ".join(sorted(keys))
             if root == "contact":
                 otherwise = f"a field of the contact is contact.fields.{part}"
-            subject.report("WF510", site.path, f"no {root}.{part}", suggestion(part, keys, otherwise))
+            subject.report(
+                "WF510",
+                site.path,
+                f"no {root}.{part}",
+                near if (near := _near(root, part, keys)) else otherwise,
+            )
         return
     if root in known or (name.is_guarded and site.kind != "condition"):
         return
     otherwise = "set it in this flow, give it in variables, or use default"
     subject.report(
-        "WF510", site.path, f'no variable "{root}"', suggestion(root, known | RESERVED_ROOTS, otherwise)
+        "WF510",
+        site.path,
+        f'no variable "{root}"',
+        suggestion(root, sorted(known | RESERVED_ROOTS), otherwise),
     )
+
+
+def _near(root: str, part: str, keys: frozenset[str]) -> str:
+    near = nearest(part, sorted(keys))
+    return f'did you mean "{root}.{near}"?' if near else ""
 
 
 def _check_older_name(subject: Subject, site: Site, name: Name, known: set[str]) -> None:

@@ -47,7 +47,9 @@ class Walk:
         )
 
     def wrong_type(self, path: Path, expected: str, value: Any) -> None:
-        self.report("WF102", path, f"expected {expected}, got {kind_of(value)}", f"write {_a(expected)}")
+        self.report(
+            "WF102", path, f"expected {an(expected)}, got {an(kind_of(value))}", f"write {an(expected)}"
+        )
 
 
 def kind_of(value: Any) -> str:
@@ -95,7 +97,8 @@ def why_no_id(text: str) -> str:
     return f"it holds `{bad[0]}`" if bad else "it does not begin with a letter"
 
 
-def _a(noun: str) -> str:
+def an(noun: str) -> str:
+    """Put the article before a noun of messages."""
     return (
         noun if noun.startswith(("true", "null", "one of")) else f"a{'n' if noun[0] in 'aeio' else ''} {noun}"
     )
