@@ -12,6 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
@@ -340,7 +341,7 @@ def webhooks_view(request: HttpRequest) -> HttpResponseBase:
     if request.method == "DELETE":
         rows.filter(state=SimulatedWebhook.State.WAITING).delete()
         return HttpResponse(status=204)
-    delivery.wake()
+    transaction.on_commit(delivery.wake)
     return JsonResponse(records.queue(rows, listed=bool(request.GET.get("list"))))
 
 

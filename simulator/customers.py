@@ -10,8 +10,8 @@ from simulator.models import SimulatedChat, SimulatedCustomer, SimulatedNumber
 from simulator.payloads import contact, new_user_id
 
 _BSUID = re.compile(r"[A-Z]{2}\..+")
-# 555-01xx numbers are set aside for fiction; the area code keeps many customers apart.
-_FICTION = "1{area}55501{last:02d}"
+# Of each area code the numbers 555-0100 to 555-0199 are set aside for fiction.
+_AREAS = (202, 206, 212, 303, 312, 404, 415, 512, 602, 617, 702, 808, 917)
 
 
 def find(who: str) -> SimulatedCustomer | None:
@@ -38,7 +38,10 @@ def create(*, who: str = "", name: str = "", **more: Any) -> SimulatedCustomer:
 
 
 def _new_phone() -> str:
-    return _FICTION.format(area=secrets.choice(range(201, 990)), last=secrets.randbelow(100))
+    """Make up a phone that no customer has; nobody plays with more than a thousand made-up people."""
+    taken = set(SimulatedCustomer.objects.filter(wa_id__contains="55501").values_list("wa_id", flat=True))
+    free = {f"1{area}55501{last:02d}" for area in _AREAS for last in range(100)} - taken
+    return secrets.choice(sorted(free))
 
 
 def country_of(wa_id: str) -> str:

@@ -16,7 +16,7 @@ from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
@@ -161,7 +161,7 @@ class Watch:
         self.__init__()  # type: ignore[misc] # a new look begins with nothing told
         self.number_id = number.pk
         self.customer_ids = list(SimulatedCustomer.objects.filter(pk__in=ids).values_list("pk", flat=True))
-        delivery.wake()
+        transaction.on_commit(delivery.wake)
 
     def news(self) -> list[dict[str, Any]]:
         if self.number_id is None:
