@@ -113,6 +113,17 @@ def give_back(contact_id: int, epoch: int, *, after_seconds: float) -> None:
         )
 
 
+def let_go(claims: Sequence[tuple[int, int]]) -> None:
+    """Let claimed lanes (contact, epoch) go untouched after a failure; their attempts stay counted."""
+    with database.write() as cursor:
+        source = cursor.source({"c": "id", "e": "id"}, sorted(claims))
+        cursor.run(
+            "UPDATE conversations_lane SET lease_until = '2000-01-01 00:00:00+00'"
+            f" FROM {source.sql} WHERE conversations_lane.contact_id = v.c AND conversations_lane.epoch = v.e",
+            source.params,
+        )
+
+
 def lock(cursor: database.Cursor, contact_ids: Sequence[int]) -> None:
     """Lock lane rows in id order, as the splitter and the turns do, so that they cannot deadlock."""
     if not cursor.postgres:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import shared_task
-from django.db import DatabaseError, close_old_connections, connections
+from django.db import close_old_connections, connections
 
 from conversations import calls, clock, hints, reconcile, sender, splitter, timers, turns
 from flows import database
@@ -95,10 +95,10 @@ def _wake_sender() -> None:
 
 
 def _careful(work: Callable[[], int]) -> int:
-    """A database that is away for a moment costs a pass, not the loop."""
+    """A fault, such as a database that is away for a moment, costs a pass, not the loop."""
     try:
         return work()
-    except DatabaseError:
+    except Exception:
         log.exception("a pass failed; it is tried again")
         close_old_connections()
         time.sleep(0.5)

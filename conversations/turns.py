@@ -7,11 +7,12 @@ import logging
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db import OperationalError
+from django.db import DatabaseError, OperationalError
 
 from conversations import calls, clock, consent, inbox, lanes, outbox, surroundings, timers
 from conversations.inbox import Input
@@ -49,6 +50,16 @@ def _turn_suspect(lane: Claimed) -> int:
 
 
 def _turn(claimed: Sequence[Claimed]) -> int:
+    try:
+        return _turn_batch(claimed)
+    except Exception:
+        # Nothing was written: the lanes need not wait for their leases to run out. Their attempts stay counted.
+        with suppress(DatabaseError):
+            lanes.let_go([(lane.contact_id, lane.epoch) for lane in claimed])
+        raise
+
+
+def _turn_batch(claimed: Sequence[Claimed]) -> int:
     cursor = database.read()
     inputs = inbox.fetch(cursor, claimed)
     flat = [one for many in inputs.values() for one in many]

@@ -45,6 +45,13 @@ def _reach(name: str) -> None:
         _act(action)
 
 
+def order(text: str) -> None:
+    """Give this process another order; only where failpoints are compiled in, as in a forked child of a sweep."""
+    global _order  # noqa: PLW0603 - one order a process
+    _order = text
+    _hits.clear()
+
+
 def _pass(name: str) -> None:
     """Stand in where no fault is ordered."""
 

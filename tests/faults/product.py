@@ -1,0 +1,237 @@
+"""A warm parent that forks the product's processes: web, worker, and small errands on the database.
+
+Starting Django takes seconds, a fork takes milliseconds, and a crash sweep starts hundreds of processes. The parent
+opens no connection and starts no thread, so a child begins as clean as a process of its own.
+
+Commands and answers are JSON lines on stdin and stdout.
+"""
+
+import json
+import os
+import signal
+import socketserver
+import sys
+import threading
+import wsgiref.simple_server
+from typing import Any
+
+import django
+
+django.setup()
+
+from django.conf import settings  # noqa: E402
+from django.core.wsgi import get_wsgi_application  # noqa: E402
+
+from conversations import audit, reconcile, tasks  # noqa: E402
+from conversations.models import Inbox, Lane, Message, Outbox, WebhookDelivery  # noqa: E402
+from flows import database, failpoints, registry  # noqa: E402
+from whatsflow import sweeper  # noqa: E402
+
+application = get_wsgi_application()
+SWEEP_SECONDS = 0.3
+
+
+class _Server(socketserver.ThreadingMixIn, wsgiref.simple_server.WSGIServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+
+class _Quiet(wsgiref.simple_server.WSGIRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def web(port: int) -> None:
+    server = wsgiref.simple_server.make_server("127.0.0.1", port, application, _Server, _Quiet)
+    server.serve_forever(0.05)
+
+
+def worker() -> None:
+    """What a worker does, with a sweep three times a second in place of one each five."""
+    stop = threading.Event()
+    for run in (tasks.run_drain, tasks.run_sender):
+        threading.Thread(target=run, args=(stop,), daemon=True).start()
+    while not stop.wait(SWEEP_SECONDS):
+        sweeper.sweep_once()
+
+
+# --- errands ---------------------------------------------------------------------------------------------------
+
+
+def age(seconds: float) -> None:
+    """Let time pass for what a dead process held: leases run out, what was sent was sent earlier."""
+    with database.write() as cursor:
+        cursor.run(
+            "UPDATE conversations_lane SET lease_until = "
+            + database.later("-1")
+            + " WHERE lease_until > {now}"
+        )
+        cursor.run(
+            "UPDATE conversations_call SET lease_until = " + database.later("-1") + " WHERE state = 'started'"
+        )
+        cursor.run("DELETE FROM flows_lease WHERE name = 'splitter'")
+        for id_, sent_at in cursor.rows(
+            "SELECT id, sent_at FROM conversations_outbox WHERE state IN ('sending', 'ambiguous')"
+        ):
+            earlier = database.as_time(sent_at).timestamp() - seconds
+            moment = database.as_time("1970-01-01").fromtimestamp(earlier, tz=database.UTC)
+            cursor.run(
+                "UPDATE conversations_outbox SET sent_at = %s, lease_until = "
+                + database.later("-1")
+                + " WHERE id = %s",
+                [moment, id_],
+            )
+
+
+def state() -> dict[str, Any]:
+    """What is still under way."""
+    return {
+        "raw": WebhookDelivery.objects.filter(state="raw").count(),
+        "inbox": Inbox.objects.filter(state="new").count(),
+        "pending": sum(Lane.objects.values_list("pending", flat=True)),
+        "unsent": Outbox.objects.filter(state__in=["queued", "leased", "sending"]).count(),
+        "unknown": Outbox.objects.filter(state="ambiguous").count(),
+        "calls": database.read().one(
+            "SELECT count(*) FROM conversations_call WHERE state IN ('queued', 'started')"
+        )[0],
+        "unapplied": database.read().one(
+            "SELECT count(*) FROM conversations_statusevent WHERE applied_at IS NULL"
+        )[0],
+    }
+
+
+def outcome() -> dict[str, Any]:
+    return {
+        "breaches": [
+            f"{f.invariant.code} {f.invariant.says}: {f.examples}"
+            for f in audit.check(at_rest=True)
+            if f.count
+        ],
+        "outbox": list(
+            Outbox.objects.values("id", "state", "wamid", "contact__phone", "seq", "attempt", "content")
+        ),
+        "inbound": list(Message.objects.filter(is_inbound=True).values_list("contact__phone", "text")),
+        "dead": list(Inbox.objects.filter(state="dead").values_list("id", flat=True)),
+    }
+
+
+def empty() -> None:
+    """Back to an installation that has its flows and numbers and nothing else."""
+    with database.write() as cursor:
+        tables = [m._meta.db_table for m in _emptied()]
+        if cursor.postgres:
+            cursor.run(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
+        else:
+            for table in tables:
+                cursor.run(f"DELETE FROM {table}")
+
+
+def _emptied() -> list[Any]:
+    from django.apps import apps
+
+    kept = {
+        "number",
+        "simulationclock",
+        "flowversion",
+        "flowfile",
+        "flowrecord",
+        "publication",
+        "registrygeneration",
+    }
+    return [
+        m
+        for a in ("conversations", "flows")
+        for m in apps.get_app_config(a).get_models()
+        if m._meta.model_name not in kept
+    ]
+
+
+def stuck() -> dict[str, Any]:
+    """What a run that never came to rest shows."""
+    return {
+        "lanes": list(Lane.objects.filter(pending__gt=0).values()),
+        "inbox": list(Inbox.objects.filter(state="new").values()),
+        "outbox": list(
+            Outbox.objects.exclude(state="accepted").values("id", "state", "reason", "not_before")
+        ),
+        "now": database.now(),
+    }
+
+
+ERRANDS = {
+    "stuck": stuck,
+    "age": age,
+    "state": state,
+    "outcome": outcome,
+    "empty": empty,
+    "park": lambda: reconcile.sweep(),
+}
+
+
+# --- the parent ------------------------------------------------------------------------------------------------
+
+
+def _child(command: dict[str, Any], answer: int) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    failpoints.order(command.get("fail", ""))
+    if command["do"] == "web":
+        web(command["port"])
+    elif command["do"] == "worker":
+        worker()
+    else:
+        result = ERRANDS[command["do"]](*command.get("args", []))
+        os.write(answer, json.dumps(result, default=str).encode())
+
+
+def _fork(command: dict[str, Any]) -> dict[str, Any]:
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(read)
+        os.setpgid(0, 0)
+        code = 1
+        try:
+            _child(command, write)
+            code = 0
+        finally:
+            os._exit(code)
+    os.close(write)
+    if command["do"] in {"web", "worker"}:
+        os.close(read)
+        return {"pid": pid}
+    with os.fdopen(read, "rb") as pipe:
+        text = pipe.read()
+    _, status = os.waitpid(pid, 0)
+    return {"failed": command["do"]} if status else {"result": json.loads(text)}
+
+
+def _reap(pid: int) -> dict[str, Any]:
+    """Whether a child is over, and how."""
+    done, status = os.waitpid(pid, os.WNOHANG)
+    return {"alive": not done, "status": status}
+
+
+def main() -> None:
+    assert settings.SIMULATOR_ENABLED
+    from django.core.management import call_command
+
+    pid = os.fork()
+    if pid == 0:  # prepare in a child: the parent must never open a connection
+        call_command("migrate", verbosity=0)
+        from conversations.numbers import ensure_numbers
+        from flows import loader
+
+        ensure_numbers()
+        loader.load()
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0, "the database could not be prepared"
+    registry.forget()
+    print(json.dumps({"ready": True}), flush=True)
+    for line in sys.stdin:
+        command = json.loads(line)
+        answer = _reap(command["pid"]) if command["do"] == "reap" else _fork(command)
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
