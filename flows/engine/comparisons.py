@@ -15,12 +15,15 @@ from liquid.builtin.expressions.logical import (
     LtExpression,
     NeExpression,
 )
-from liquid.builtin.expressions.primitive import Blank, Empty
+from liquid.builtin.expressions.primitive import Blank, Empty, RangeLiteral
 from liquid.builtin.tags.case_tag import MultiExpressionBlockNode
+from liquid.exceptions import LoopIterationLimitError
 from liquid.expression import Expression
 from liquid.undefined import is_undefined
 
 from flows.engine.values import comparable, is_number
+
+MOST_NUMBERS = 1_000
 
 
 def is_equal(left: Any, right: Any) -> bool:
@@ -51,7 +54,7 @@ def contains(left: Any, right: Any) -> bool:
         return (isinstance(right, str) or is_number(right)) and str(right) in left
     if isinstance(left, Mapping):
         return isinstance(right, str) and right in left
-    return isinstance(left, (list, tuple, range)) and any(is_equal(entry, right) for entry in left)
+    return isinstance(left, (list, range)) and any(is_equal(entry, right) for entry in left)
 
 
 _OPERATIONS: dict[type[Expression], Callable[[Any, Any], bool]] = {
@@ -87,6 +90,18 @@ class Comparison(Expression):
         return [self.left, self.right]
 
 
+class BoundedRange(RangeLiteral):
+    """A range that is refused before anything counts through it."""
+
+    __slots__ = ()
+
+    def evaluate(self, context: RenderContext) -> range:
+        numbers = super().evaluate(context)
+        if numbers.stop - numbers.start > MOST_NUMBERS:
+            raise LoopIterationLimitError(f"the range has over {MOST_NUMBERS} numbers", token=self.token)
+        return numbers
+
+
 class AnyOf(Expression):
     """The test of one `when` of a `case` tag."""
 
@@ -110,20 +125,31 @@ class AnyOf(Expression):
 
 
 def make_total(expression: BooleanExpression) -> BooleanExpression:
-    """Replace the comparisons inside a condition, in place."""
+    """Replace the comparisons inside a condition, and bound its ranges, in place."""
+    _bound_ranges(expression)
     expression.expression = _total(expression.expression)
     return expression
 
 
 def make_nodes_total(nodes: Iterable[Node], context: RenderContext) -> None:
-    """Replace the comparisons inside parsed nodes, in place."""
+    """Replace the comparisons inside parsed nodes, and bound their ranges, in place."""
     for node in nodes:
         if isinstance(node, MultiExpressionBlockNode):
             node.expression = AnyOf(node.expression)  # type: ignore[assignment]  # the library names its private class
         for expression in node.expressions():
+            _bound_ranges(expression)
             if isinstance(expression, BooleanExpression):
                 make_total(expression)
         make_nodes_total(node.children(context, include_partials=False), context)
+
+
+def _bound_ranges(expression: Expression) -> None:
+    for child in (expression, *expression.children()):
+        if child is not expression:
+            _bound_ranges(child)
+        elif isinstance(child, RangeLiteral):
+            # Ranges stand in too many kinds of expressions to be replaced; this class has the same slots.
+            child.__class__ = BoundedRange
 
 
 def _total(expression: Any) -> Any:

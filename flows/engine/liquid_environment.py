@@ -105,8 +105,6 @@ def _require(value: object, what: str) -> None:
 
 
 def _bound(value: object, most: int) -> None:
-    if isinstance(value, range) and len(value) > MOST_LOOPS:
-        raise FilterArgumentError(f"the range has over {MOST_LOOPS} numbers", token=None)
     if isinstance(value, str) and len(value) > most:
         raise FilterArgumentError(f"the text has over {most} characters", token=None)
 

@@ -73,7 +73,15 @@ def test_a_turn_takes_at_most_a_hundred_steps():
 
 def test_a_limit_skips_on_fail_and_gives_the_roots_on_error_its_last_words():
     step = {"id": "a", "type": "branch", "next_step": "a", "on_fail": "b"}
-    walk = Walk(flow(step, say("b"), say("sorry", next_step="human"), {"id": "human", "type": "handoff"}, on_error="sorry"))
+    walk = Walk(
+        flow(
+            step,
+            say("b"),
+            say("sorry", next_step="human"),
+            {"id": "human", "type": "handoff"},
+            on_error="sorry",
+        )
+    )
     walk.start()
     assert walk.texts == ["sorry"]
     assert (walk.outcome, walk.session.reason) == ("failed", "too_many_steps")
@@ -106,7 +114,9 @@ def test_messages_of_a_turn_are_counted_over_its_calls():
 @pytest.mark.parametrize("last", [{"wait_for": {"type": "any"}}, {"next_step": "p"}])
 def test_last_words_do_not_wait(last):
     pause = {"id": "p", "type": "pause", "for": "1h"}
-    walk = Walk(flow({"id": "a", "type": "branch", "next_step": "a"}, say("e", **last), pause, on_error="e")).start()
+    walk = Walk(
+        flow({"id": "a", "type": "branch", "next_step": "a"}, say("e", **last), pause, on_error="e")
+    ).start()
     assert (walk.texts, walk.outcome) == (["e"], "failed")
 
 

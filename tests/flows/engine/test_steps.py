@@ -143,7 +143,9 @@ def test_a_step_runs_pre_processors_renders_waits_saves_and_runs_post_processors
 
 
 def test_a_call_is_the_last_effect_and_carries_what_a_processor_needs():
-    walk = Walk(flow({"id": "a", "type": "processor", "name": "p", "args": {"x": 1}}), processors=["p"]).start()
+    walk = Walk(
+        flow({"id": "a", "type": "processor", "name": "p", "args": {"x": 1}}), processors=["p"]
+    ).start()
     call = walk.turn.effects[-1]
     assert call is walk.call
     assert (call.id, call.kind, call.name, call.args) == ("s.1", "processor", "p", {"x": 1})
@@ -261,7 +263,8 @@ def test_set_sees_the_state_before_the_step_in_all_its_entries():
         "consent": "marketing_in",
     }
     shown = say(
-        "b", "{{ contact.name }} {{ contact.fields.age }} {{ contact.groups }} {{ contact.fields.city | default: 'none' }}"
+        "b",
+        "{{ contact.name }} {{ contact.fields.age }} {{ contact.groups }} {{ contact.fields.city | default: 'none' }}",
     )
     walk = Walk(flow(step, shown, variables={"a": 1, "b": "two", "n": 5})).start()
     assert walk.variables == {"a": "two", "b": 1, "n": 6, "t": "n is 5", "l": [5]}
@@ -356,12 +359,16 @@ def test_a_split_whose_weights_are_all_nothing_takes_the_last_arm():
 
 def test_arms_are_followed_from_the_end_step_too():
     arms = [{"name": "a", "weight": 1, "step": "a"}]
-    assert Walk(flow({"id": "x", "type": "split", "arms": arms}, say("b"), say("a"), end="x")).start().texts == ["a"]
+    assert Walk(
+        flow({"id": "x", "type": "split", "arms": arms}, say("b"), say("a"), end="x")
+    ).start().texts == ["a"]
 
 
 def test_a_handoff_without_a_way_on_ends_all_frames():
     handoff = {"id": "h", "type": "handoff", "team": "sales", "note": "Ride: {{ x }}"}
-    walk = Walk(flow({**handoff, "content": {"type": "text", "body": "A colleague writes."}}, variables={"x": 1})).start()
+    walk = Walk(
+        flow({**handoff, "content": {"type": "text", "body": "A colleague writes."}}, variables={"x": 1})
+    ).start()
     assert walk.of(Handoff) == [Handoff(team="sales", note="Ride: 1", keeps_session=False)]
     assert walk.texts == ["A colleague writes."]
     assert (walk.state, walk.outcome) == ("ended", "handed_off")
@@ -404,7 +411,9 @@ def test_publish_hands_an_event_to_the_publisher():
 
 @pytest.mark.parametrize("outcome", ["completed", "failed", "abandoned"])
 def test_an_end_step_gives_the_session_its_outcome_and_reason(outcome):
-    walk = Walk(flow({"id": "e", "type": "end", "outcome": outcome, "reason": "no {{ x }}"}, variables={"x": 1})).start()
+    walk = Walk(
+        flow({"id": "e", "type": "end", "outcome": outcome, "reason": "no {{ x }}"}, variables={"x": 1})
+    ).start()
     assert (walk.outcome, walk.session.reason) == (outcome, "no 1")
 
 
@@ -415,13 +424,18 @@ def test_an_ended_session_takes_no_input():
 
 
 def test_a_campaign_starts_a_flow_without_a_message():
-    walk = Walk(flow(say("a", "{{ campaign.bike }} {{ reply.text | default: 'nobody' }}")), campaign={"bike": "V4"})
+    walk = Walk(
+        flow(say("a", "{{ campaign.bike }} {{ reply.text | default: 'nobody' }}")), campaign={"bike": "V4"}
+    )
     assert walk.start(None).texts == ["V4 nobody"]
     assert walk.event("session_started")["trigger"] is None
 
 
 def test_interactive_contents_are_rendered_wherever_a_text_stands():
-    content = {**buttons("a", "b", body="{{ x }}"), "header": {"type": "image", "link": "https://e.com/{{ x }}.png"}}
+    content = {
+        **buttons("a", "b", body="{{ x }}"),
+        "header": {"type": "image", "link": "https://e.com/{{ x }}.png"},
+    }
     walk = Walk(flow({"id": "a", "content": content}, variables={"x": "bike"})).start()
     assert walk.sent[0]["header"]["link"] == "https://e.com/bike.png"
     assert walk.sent[0]["body"] == "bike"
@@ -429,7 +443,9 @@ def test_interactive_contents_are_rendered_wherever_a_text_stands():
 
 def test_content_that_meta_forbids_fails_the_step_and_none_of_it_is_queued():
     contents = [{"type": "text", "body": "fine"}, {"type": "text", "body": "{{ long }}"}]
-    walk = Walk(flow({"id": "a", "content": contents, "on_fail": "b"}, say("b"), variables={"long": "x" * 5000})).start()
+    walk = Walk(
+        flow({"id": "a", "content": contents, "on_fail": "b"}, say("b"), variables={"long": "x" * 5000})
+    ).start()
     assert walk.texts == ["b"]
     assert walk.failures == ["content_refused"]
 

@@ -39,7 +39,11 @@ def test_the_root_has_no_parent():
 
 
 def test_a_completed_child_goes_on_by_post_processors_and_on_success():
-    steps = [call(save_as="v", on_success="ok", post_processors=["p"]), say("no"), say("ok", "{{ v.result.n }}")]
+    steps = [
+        call(save_as="v", on_success="ok", post_processors=["p"]),
+        say("no"),
+        say("ok", "{{ v.result.n }}"),
+    ]
     end = {"id": "e", "type": "end", "result": {"n": "{{ n }}"}}
     walk = Walk(flow(*steps), child(end, variables={"n": 5}), processors=["p"]).start()
     assert walk.call.name == "p"
@@ -50,7 +54,10 @@ def test_a_completed_child_goes_on_by_post_processors_and_on_success():
 @pytest.mark.parametrize("outcome", ["failed", "abandoned"])
 def test_a_child_that_did_not_complete_takes_on_fail(outcome):
     end = {"id": "e", "type": "end", "outcome": outcome, "reason": "why"}
-    walk = Walk(flow(call(save_as="v", on_fail="sorry"), say("no"), say("sorry", "{{ v.outcome }} {{ v.reason }}")), child(end))
+    walk = Walk(
+        flow(call(save_as="v", on_fail="sorry"), say("no"), say("sorry", "{{ v.outcome }} {{ v.reason }}")),
+        child(end),
+    )
     assert walk.start().texts == [f"{outcome} why"]
     assert walk.failures == ["child_failed"]
 

@@ -44,7 +44,9 @@ def test_a_choice_is_made_by_tap_id_title_synonym_or_number(answer, saved):
     assert (walk.session.reply["id"], walk.session.reply["title"]) == (saved["id"], saved["title"])
 
 
-@pytest.mark.parametrize("answer", [text("green"), text("3"), text("0"), text(""), message("image"), text("1.0")])
+@pytest.mark.parametrize(
+    "answer", [text("green"), text("3"), text("0"), text(""), message("image"), text("1.0")]
+)
 def test_anything_else_is_no_choice(answer):
     assert "reply_refused" in Walk(flow(choice())).start().say(answer).events
 
@@ -57,7 +59,13 @@ def test_choices_without_buttons_are_typed_and_have_synonyms():
 
 
 def test_choices_add_to_the_buttons_of_the_step():
-    step = {**choice("pick", "red"), "wait_for": {"type": "choice", "choices": [{"id": "red", "title": "R"}, {"id": "no", "title": "None"}]}}
+    step = {
+        **choice("pick", "red"),
+        "wait_for": {
+            "type": "choice",
+            "choices": [{"id": "red", "title": "R"}, {"id": "no", "title": "None"}],
+        },
+    }
     assert Walk(flow(step)).start().session.question.options == (("red", "Red"), ("no", "None"))
 
 
@@ -215,7 +223,9 @@ def test_a_timeout_or_reminder_as_long_as_expiry_moves_expiry_behind_it(keys, se
 
 
 def test_a_timeout_fires_once_and_goes_to_its_step():
-    walk = Walk(flow(ask("a", timeout={"after": "2h", "step": "c"}), say("b", next_step=None), say("c"))).start()
+    walk = Walk(
+        flow(ask("a", timeout={"after": "2h", "step": "c"}), say("b", next_step=None), say("c"))
+    ).start()
     assert walk.timer("timeout", after=7200).texts == ["c"]
     assert "wait_timed_out" in walk.events
     assert walk.timer("timeout", wait_no=1).turn.effects == ()
@@ -253,7 +263,9 @@ def test_options_of_an_interactive_reminder_count_once_it_is_queued():
     assert walk.tap("yes", of="s.2").variables["pick"]["id"] == "yes"
 
 
-@pytest.mark.parametrize(("body", "hours", "code"), [("x", 24, "window_closed"), ("{{ nothing }}", 1, "render_failed")])
+@pytest.mark.parametrize(
+    ("body", "hours", "code"), [("x", 24, "window_closed"), ("{{ nothing }}", 1, "render_failed")]
+)
 def test_a_reminder_that_cannot_be_sent_is_skipped_and_the_wait_goes_on(body, hours, code):
     remind = [{"after": f"{hours}h", "content": {"type": "text", "body": body}}]
     walk = Walk(flow(ask("a", remind=remind))).start().timer("remind:1", after=hours * 3600)
@@ -314,7 +326,11 @@ def test_on_expire_says_its_last_words_without_waiting():
 
 
 def test_on_expire_may_go_on_to_further_steps_and_fails_quietly():
-    walk = Walk(expiring(say("bye", next_step="c"), say("c", "{{ nothing }}"))).start().timer("expire", after=3600)
+    walk = (
+        Walk(expiring(say("bye", next_step="c"), say("c", "{{ nothing }}")))
+        .start()
+        .timer("expire", after=3600)
+    )
     assert (walk.texts, walk.outcome, walk.failures) == (["bye"], "expired", ["render_failed"])
 
 
@@ -350,7 +366,9 @@ def test_a_message_matches_the_current_choice(given, of, matches):
     assert Walk(flow(choice())).start().matches_choice(given, of) is matches
 
 
-@pytest.mark.parametrize("steps", [[ask("a", "any")], [say("a")], [{"id": "p", "type": "pause", "for": "1h"}]])
+@pytest.mark.parametrize(
+    "steps", [[ask("a", "any")], [say("a")], [{"id": "p", "type": "pause", "for": "1h"}]]
+)
 def test_nothing_matches_where_no_choice_is_waited_for(steps):
     assert Walk(flow(*steps)).start().matches_choice(text("a")) is False
 
