@@ -50,7 +50,7 @@ class Running:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def wait_ready(self, seconds: float = 90) -> re.Match[str]:
+    def wait_ready(self, seconds: float = 150) -> re.Match[str]:
         """Return the match of the ready line; its ``seconds`` since the start are in ``ready_after``."""
         found = self.wait_for(READY, seconds)
         self.ready_after = time.monotonic() - self.began

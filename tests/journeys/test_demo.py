@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from tests.journeys.browser import PATIENCE, Phone, browser, complaints, log_in, photograph
 from tests.running import Running
 
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(400)]
 
 
 def test_a_newcomer_books_a_test_ride_and_sees_it_in_the_admin(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 
 from tests.running import Running, family_of, started
 
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(400)]
 
 
 def get(port: int, path: str) -> tuple[int, str]:
@@ -32,7 +32,8 @@ def test_up_gets_ready_prints_a_password_once_and_leaves_no_process(tmp_path):
         first = up.wait_ready()
         assert first["user"] == "admin"
         assert len(first["password"]) >= 12
-        assert json.loads(get(up.port, "/readyz")[1]) == {"database": "ok", "migrations": "ok"}
+        told = json.loads(get(up.port, "/readyz")[1])
+        assert told == {"database": "ok", "migrations": "ok", "broker": "ok", "workers": 1}
         names = programs(up)
         assert all(part in names for part in ("valkey-server", "uvicorn", "-Q inbound,send,bulk")), names
         assert up.stop(signal.SIGINT) < 10
