@@ -24,7 +24,7 @@ def encode(value: Any) -> bytes:
     except (TypeError, ValueError, RecursionError) as fault:
         raise BadAnswerError(_first_fault(value, "", 0) or f"returned what is not JSON: {fault}") from None
     if len(encoded) > LARGEST_ANSWER:
-        raise BadAnswerError(f"returned {_size(len(encoded))} of JSON; at most 256 KB is kept")
+        raise BadAnswerError(f"returned {size_words(len(encoded))} of JSON; at most 256 KB is kept")
     if "\\u0000" in text and (fault_text := _first_fault(value, "", 0)):
         raise BadAnswerError(fault_text)
     return encoded
@@ -81,7 +81,8 @@ def _dict_fault(value: dict[Any, Any], path: str, where: str, depth: int) -> str
     return None
 
 
-def _size(count: int) -> str:
+def size_words(count: int) -> str:
+    """A number of bytes as people say it."""
     if count < 1024 * 1024:
         return f"{count / 1024:.0f} KB"
     return f"{count / 1024 / 1024:.1f} MB"

@@ -9,7 +9,9 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from flows.processing.answers import BadAnswerError
+from flows.processing.answers import BadAnswerError, size_words
+
+LARGEST_PRINTED = 1024 * 1024
 
 
 class _Printed(io.BytesIO):
@@ -33,6 +35,8 @@ def run_script(code: CodeType, path: str, payload: Mapping[str, Any]) -> Any:
         except SystemExit as leaving:
             if leaving.code not in (None, 0):
                 raise BadAnswerError(f"the script ended with {leaving.code!r}") from None
+    if printed.tell() > LARGEST_PRINTED:
+        raise BadAnswerError(f"the script printed {size_words(printed.tell())}; at most 1 MB is read")
     return _read(printed.getvalue())
 
 

@@ -25,7 +25,9 @@ class Workshop:
         return path
 
     def call(self, name: str, args: dict | None = None, context: dict | None = None, **options) -> Outcome:
+        """`timeout` is long unless given: the machine may be busy with other tests."""
         flow_id = options.pop("flow_id", None)
+        options.setdefault("timeout", 60)
         info = self.discovery.ensure().find(name, flow_id)
         assert info is not None, self.discovery.catalog.problems
         return self.runner.run(info, args or {}, context, **options)

@@ -213,7 +213,8 @@ def test_the_declared_time_limit_holds(workshop):
 
         @processor(timeout_seconds=0.3)
         def work(): time.sleep(60)
-        """
+        """,
+        timeout=None,
     )
     assert outcome.reason == "took longer than its 0.3 s and was ended"
 
