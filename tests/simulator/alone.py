@@ -21,7 +21,7 @@ class StandAlone:
     def __init__(self, home: Path, webhook_url: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        environment = {
+        self.environment = {
             **os.environ,
             "DATABASE_URL": f"sqlite:///{home / 'sim.db'}",
             "WHATSFLOW_VAR": str(home),
@@ -32,7 +32,12 @@ class StandAlone:
             "DJANGO_SETTINGS_MODULE": "whatsflow.settings",
             "LOG_LEVEL": "WARNING",
         }
-        subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=environment, check=True)
+        subprocess.run(
+            [sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=self.environment, check=True
+        )
+        self.start()
+
+    def start(self) -> None:
         server = [
             "-m",
             "uvicorn",
@@ -42,11 +47,11 @@ class StandAlone:
             "--log-level",
             "warning",
         ]
-        self.process = subprocess.Popen([sys.executable, *server], cwd=ROOT, env=environment)
+        self.process = subprocess.Popen([sys.executable, *server], cwd=ROOT, env=self.environment)
         self.http = httpx.Client(
             base_url=f"{self.url}/simulator/api/", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=20
         )
-        wait_until(self._answers, seconds=30)
+        wait_until(self._answers, seconds=60)
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, "the simulator ended at its start"

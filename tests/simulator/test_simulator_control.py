@@ -32,7 +32,7 @@ def api() -> Any:
 
 
 def user(**flags: bool) -> Any:
-    return get_user_model().objects.create_user("someone", password="x", **flags)
+    return get_user_model().objects.create_user("someone", **flags)
 
 
 # --- who may ----------------------------------------------------------------------------------------------
@@ -68,7 +68,8 @@ def test_a_session_needs_its_csrf_token() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["/simulator/", f"{API}clock/", "/simulator/graph/v23.0/1000000001/messages", "/simulator/graph/v23.0/1"]
+    "address",
+    ["/simulator/", f"{API}clock/", "/simulator/graph/v23.0/1000000001/messages", "/simulator/graph/v23.0/1"],
 )
 def test_everything_is_404_when_the_simulator_is_off(address: str, settings) -> None:
     settings.SIMULATOR_ENABLED = False
@@ -82,7 +83,18 @@ def test_everything_is_404_when_the_simulator_is_off(address: str, settings) -> 
 
 
 def test_a_number_is_created_changed_and_deleted(api) -> None:
-    made = api("post", "numbers/", {"phone_number_id": "77", "access_token": "t", "app_id": "9", "app_secret": "s", "behaviour": {"duplicates": 1}}, 201)
+    made = api(
+        "post",
+        "numbers/",
+        {
+            "phone_number_id": "77",
+            "access_token": "t",
+            "app_id": "9",
+            "app_secret": "s",
+            "behaviour": {"duplicates": 1},
+        },
+        201,
+    )
     assert (made["behaviour"]["duplicates"], made["app_id"]) == (1, "9")
     number = SimulatedNumber.objects.get(phone_number_id="77")
     assert (numbers.access_token(number), numbers.secret(number.app)) == ("t", "s")
@@ -99,7 +111,11 @@ def test_the_demos_number_comes_into_being_when_asked_for(api, settings) -> None
 
 @pytest.mark.parametrize(
     ("body", "phone", "user_id"),
-    [({"phone": "+91 98765 43210", "name": "Ravi"}, "919876543210", "IN."), ({"user_id": "US.xyz"}, None, "US.xyz"), ({}, "1", "US.")],
+    [
+        ({"phone": "+91 98765 43210", "name": "Ravi"}, "919876543210", "IN."),
+        ({"user_id": "US.xyz"}, None, "US.xyz"),
+        ({}, "1", "US."),
+    ],
 )
 def test_a_customer_has_a_phone_or_a_user_id_or_is_made_up(api, body, phone, user_id) -> None:
     made = api("post", "customers/", body, 201)
@@ -132,7 +148,17 @@ def test_what_a_customer_says_is_in_the_ledger_and_in_the_queue(api) -> None:
 
 @pytest.mark.parametrize(
     ("query", "count"),
-    [("", 3), ("contact=49151", 2), ("contact=49152", 1), ("contact=0", 0), ("direction=from_business", 0), ("number=none", 0), ("type=text", 3), ("status=sent", 3), ("after=99999999", 0)],
+    [
+        ("", 3),
+        ("contact=49151", 2),
+        ("contact=49152", 1),
+        ("contact=0", 0),
+        ("direction=from_business", 0),
+        ("number=none", 0),
+        ("type=text", 3),
+        ("status=sent", 3),
+        ("after=99999999", 0),
+    ],
 )
 def test_the_ledger_is_searched(api, query: str, count: int) -> None:
     for who in ("49151", "49151", "49152"):
@@ -142,10 +168,16 @@ def test_the_ledger_is_searched(api, query: str, count: int) -> None:
 
 
 def test_a_file_is_uploaded_shown_and_sent(api) -> None:
-    made = api("post", "media/", {"content_base64": "eA==", "mime_type": "image/png", "filename": "a.png"}, 201)
+    made = api(
+        "post", "media/", {"content_base64": "eA==", "mime_type": "image/png", "filename": "a.png"}, 201
+    )
     api("post", "send/", {"from": "49151", "image": {"id": made["id"]}}, 201)
     shown = Client().get(f"{API}media/{made['id']}/", headers={"Authorization": "Bearer tok"})
-    assert (shown.content, shown["Content-Type"], shown["Content-Disposition"]) == (b"x", "image/png", "inline")
+    assert (shown.content, shown["Content-Type"], shown["Content-Disposition"]) == (
+        b"x",
+        "image/png",
+        "inline",
+    )
 
 
 def test_a_file_that_could_run_is_only_ever_downloaded(api) -> None:

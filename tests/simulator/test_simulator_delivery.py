@@ -118,7 +118,9 @@ def test_a_product_that_is_down_gets_everything_when_it_is_back(number, door) ->
     number.callback_url = "http://127.0.0.1:9/"
     number.save()
     hi(number)
-    wait_until(lambda: SimulatedWebhook.objects.filter(last_answer__startswith="ClientConnectorError").exists())
+    wait_until(
+        lambda: SimulatedWebhook.objects.filter(last_answer__startswith="ClientConnectorError").exists()
+    )
     SimulatedNumber.objects.update(callback_url="")
     wait_until(quiet)
     assert len(door.posts) == 1

@@ -29,7 +29,9 @@ def get(address: str, **more: Any) -> Any:
 
 
 def post(address: str, body: Any, **more: Any) -> Any:
-    return Client(enforce_csrf_checks=True).post(GRAPH + address, body, "application/json", **{"headers": ME, **more})
+    return Client(enforce_csrf_checks=True).post(
+        GRAPH + address, body, "application/json", **{"headers": ME, **more}
+    )
 
 
 TEXT = {"messaging_product": "whatsapp", "to": "14155550142", "type": "text", "text": {"body": "x"}}
@@ -160,7 +162,9 @@ def test_a_callback_that_does_not_know_the_verify_token_is_refused(receiver, ver
 
 
 def test_a_callback_that_nobody_serves_is_refused() -> None:
-    assert subscribe("http://127.0.0.1:9/", app_token().json()["access_token"]).json()["error"]["code"] == 2200
+    assert (
+        subscribe("http://127.0.0.1:9/", app_token().json()["access_token"]).json()["error"]["code"] == 2200
+    )
 
 
 def test_a_subscription_needs_the_apps_token(receiver) -> None:
