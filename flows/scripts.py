@@ -42,6 +42,7 @@ _TEXTS = Either(string=Text(), items=ListOf(item=Text()))
 
 MESSAGE = Record(
     what="the message",
+    shared="message",
     keys={
         "type": _key(Choice(MESSAGE_TYPES), "kind of message (text)"),
         "text": _key(Text(), "its text, or the caption of media"),
@@ -57,6 +58,7 @@ MESSAGE = Record(
 )
 TAP = Record(
     what="the tap",
+    shared="tap",
     keys={
         "id": _key(Text(least=1), "id of the option", required=True),
         "of": _key(Number(integer=True), "which of the bot's messages: 1 is the case's first, -1 the last"),
@@ -64,6 +66,7 @@ TAP = Record(
 )
 BOT = Record(
     what="the assertion",
+    shared="bot",
     keys={
         "type": _key(Text(), "type of the content"),
         "contains": _key(_TEXTS, "what its texts contain, case not counting"),
@@ -84,6 +87,7 @@ CALL = Either(
 )
 EXPECT = Record(
     what="the expectation",
+    shared="expect",
     keys={
         "step": _key(Text(), "step that the session is at"),
         "state": _key(Choice(STATES), "state of the session"),
@@ -96,6 +100,7 @@ EXPECT = Record(
 )
 START = Record(
     what="the start",
+    shared="start",
     keys={"campaign": _key(_OBJECT, "the campaign row"), "flow": _key(Id(what="flow id"), "this flow")},
 )
 LINE_KEYS = {
@@ -107,9 +112,10 @@ LINE_KEYS = {
     "bot": _key(BOT, "the next message of the bot"),
     "expect": _key(EXPECT, "what holds now"),
 }
-LINE = Record(what="the line", keys=LINE_KEYS, one_of=(tuple(LINE_KEYS),))
+LINE = Record(what="the line", shared="line", keys=LINE_KEYS, one_of=(tuple(LINE_KEYS),))
 STUB = Record(
     what="the stub",
+    shared="stub",
     keys={
         "result": _key(_ANY, "what the processor returns"),
         "status": _key(Number(least=100, most=599, integer=True), "HTTP status of the API's answer"),
@@ -123,6 +129,7 @@ STUB = Record(
 STUBS = MapOf(value=Either(record=STUB, items=ListOf(item=STUB, least=1)))
 CONTACT = Record(
     what="the contact",
+    shared="contact",
     keys={
         "name": _key(Text(), "name"),
         "phone": _key(Text(), "phone, E.164"),
@@ -136,6 +143,7 @@ CONTACT = Record(
 )
 CASE = Record(
     what="the case",
+    shared="case",
     keys={
         "name": _key(Text(least=1), "what the case shows", required=True),
         "now": _key(

@@ -47,14 +47,15 @@ def fields_of(trigger: Any) -> Mapping[str, Any]:
 
 def claim_of(path: Path, trigger: Any) -> Claim | None:
     fields = fields_of(trigger)
-    kind = fields.get("type")
-    by_kind: dict[Any, Callable[[], tuple[str, str] | None]] = {
+    given = fields.get("type")
+    kind = given if isinstance(given, str) else ""
+    by_kind: dict[str, Callable[[], tuple[str, str] | None]] = {
         "keyword": lambda: _keyword_key(fields),
         "button": lambda: _named_key("button", fields.get("id")),
         "referral": lambda: ("referral", str(fields.get("source_id", ""))),
         "media": lambda: ("media", str(fields.get("kind", ""))),
     }
-    key = (str(kind), "") if kind in NOTHING_TO_COMPARE else by_kind.get(kind, lambda: None)()
+    key = (kind, "") if kind in NOTHING_TO_COMPARE else by_kind.get(kind, lambda: None)()
     if key is None:
         return None
     filters = {name: _words(fields.get(name)) for name in ("number", "groups", "not_groups", "hours")}

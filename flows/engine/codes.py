@@ -68,7 +68,7 @@ _ALL = (
     _error("WF216", "no such flow"),
     _warning("WF217", "a rule after the else is never tried"),
     _warning("WF218", "the answer is never used"),
-    _error("WF219", "a choice without options"),
+    _error("WF219", "a choice without options, or words for an option that is not there"),
     _error("WF221", "a length of time that is none, or out of range"),
     _warning("WF222", "a translation is missing"),
     _error("WF223", "a translation of a text that does not exist", at_key=True),

@@ -22,6 +22,7 @@ _MEDIA_SOURCE = {
 _ONE_SOURCE = (("link", "media", "asset"),)
 _MEDIA_HEADER = Record(
     what="the header",
+    shared="media_header",
     keys={
         "type": Key(shape=Choice(HEADER_MEDIA), about="image, video or document", required=True),
         **_MEDIA_SOURCE,
@@ -48,6 +49,7 @@ def _body(limit: str = "body", *, required: bool = True) -> Key:
 
 _BUTTON = Record(
     what="the button",
+    shared="button",
     keys={
         "id": Key(shape=_limited("button.id"), about="what a tap is known by", required=True),
         "title": Key(
@@ -60,6 +62,7 @@ _BUTTON = Record(
 _BUTTONS = ListOf(item=_BUTTON)
 _ROW = Record(
     what="the row",
+    shared="row",
     keys={
         "id": Key(shape=_limited("row.id"), about="what a tap is known by", required=True),
         "title": Key(
@@ -73,6 +76,7 @@ _ROW = Record(
 )
 _SECTION = Record(
     what="the section",
+    shared="section",
     keys={
         "title": Key(
             shape=Either(string=_limited("section.title"), null=True),
@@ -87,6 +91,7 @@ _SECTION = Record(
 )
 _PRODUCT_SECTION = Record(
     what="the section",
+    shared="product_section",
     keys={
         "title": Key(
             shape=Either(string=_limited("section.title"), null=True), about="shown above the products"
@@ -96,6 +101,7 @@ _PRODUCT_SECTION = Record(
 )
 _CARD = Record(
     what="the card",
+    shared="card",
     keys={
         "header": Key(shape=_MEDIA_HEADER, about="an image or a video", required=True),
         "body": Key(shape=_limited("card.body"), about=f"at most {LIMITS['card.body']} characters"),
@@ -128,6 +134,7 @@ def _media(*, caption: bool = False, **more: Key) -> Record:
 
 CONTENT = Variant(
     what="the content",
+    shared="content",
     cases={
         "text": _kind(
             body=_body("text.body"),

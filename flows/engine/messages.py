@@ -78,7 +78,7 @@ def _check_choice(subject: Subject, node: Node, wait: Mapping[str, Any], path: P
         if option_id not in ids and not any("{{" in known_id for known_id in ids):
             at = (*path, "synonyms", option_id)
             subject.report(
-                "WF105", at, f'no option "{option_id}"', suggestion(option_id, ids, "name an option")
+                "WF219", at, f'no option "{option_id}"', suggestion(option_id, ids, "name an option")
             )
 
 
@@ -94,12 +94,13 @@ def offered(node: Node) -> list[Option]:
         return named
     contents = [content for _, content in contents_of(node)]
     contents += [content for _, content in listed(record(wait.get("retry")).get("content"), ())]
-    return next((found for content in reversed(contents) if (found := options(content))), [])
+    readable = [content for content in contents if isinstance(content.get("type"), str)]
+    return next((found for content in reversed(readable) if (found := options(content))), [])
 
 
 def _has_raw_content(node: Node) -> bool:
     """Raw interactive objects and templates may offer what we cannot see."""
-    return any(content.get("type") in {"interactive", "template"} for _, content in contents_of(node))
+    return any(content.get("type") in ("interactive", "template") for _, content in contents_of(node))
 
 
 def check_pattern(subject: Subject, path: Path, pattern: str) -> None:

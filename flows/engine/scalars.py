@@ -47,7 +47,7 @@ class Text:
         elif self.pattern and re.search(self.pattern, value) is None:
             walk.report("WF106", path, f'"{value[:60]}" is no {self.what}', f"it must match {self.pattern}")
 
-    def schema(self) -> Schema:
+    def schema(self, _: Schema) -> Schema:
         made: Schema = {"type": "string"}
         made |= {"pattern": self.pattern} if self.pattern else {}
         made |= {"minLength": self.least} if self.least else {}
@@ -67,7 +67,7 @@ class Liquid:
         else:
             walk.wrong_type(path, "text", value)
 
-    def schema(self) -> Schema:
+    def schema(self, _: Schema) -> Schema:
         if not self.most:
             return {"type": "string"}
         return {"type": "string", "anyOf": [{"maxLength": self.most}, {"pattern": "\\{[{%]"}]}
@@ -83,7 +83,7 @@ class Condition:
         else:
             walk.wrong_type(path, "text", value)
 
-    def schema(self) -> Schema:
+    def schema(self, _: Schema) -> Schema:
         return {"type": "string", "minLength": 1}
 
 
@@ -103,7 +103,7 @@ class Typed:
             for key, item in value.items():
                 self.check(item, (*path, key), walk)
 
-    def schema(self) -> Schema:
+    def schema(self, _: Schema) -> Schema:
         return {}
 
 
@@ -114,7 +114,7 @@ class AnyJson:
     def check(self, value: Any, path: Path, walk: Walk) -> None:
         """Nothing to refuse."""
 
-    def schema(self) -> Schema:
+    def schema(self, _: Schema) -> Schema:
         return {}
 
 
@@ -124,7 +124,7 @@ class Flag:
         if not isinstance(value, bool):
             walk.wrong_type(path, "true or false", value)
 
-    def schema(self) -> Schema:
+    def schema(self, _: Schema) -> Schema:
         return {"type": "boolean"}
 
 
@@ -146,7 +146,7 @@ class Number:
         elif self.most is not None and value > self.most:
             walk.report("WF106", path, f"{value} is too large", f"write at most {self.most:g}")
 
-    def schema(self) -> Schema:
+    def schema(self, _: Schema) -> Schema:
         made: Schema = {"type": "integer" if self.integer else "number"}
         made |= {} if self.least is None else {"minimum": self.least}
         return made | ({} if self.most is None else {"maximum": self.most})
@@ -158,7 +158,7 @@ class Null:
         if value is not None:
             walk.wrong_type(path, "null", value)
 
-    def schema(self) -> Schema:
+    def schema(self, _: Schema) -> Schema:
         return {"type": "null"}
 
 
@@ -175,7 +175,7 @@ class Id:
         elif not (_ID.match(value) and not value.endswith("\n")) and not (self.or_nothing and value == ""):
             walk.report("WF103", path, f"{spelled(value)} is no {self.what}: {why_no_id(value)}", ID_REMEDY)
 
-    def schema(self) -> Schema:
+    def schema(self, _: Schema) -> Schema:
         pattern = f"^$|{ID_PATTERN}" if self.or_nothing else ID_PATTERN
         return {"type": "string", "pattern": pattern}
 
@@ -192,7 +192,7 @@ class Duration:
             shown = f'"{value[:40]}"' if isinstance(value, str) else json.dumps(value)[:40]
             walk.report("WF221", path, f"{shown} is no length of time that can be used", remedy)
 
-    def schema(self) -> Schema:
+    def schema(self, _: Schema) -> Schema:
         return {"type": "string", "pattern": DURATION_PATTERN}
 
 
@@ -210,7 +210,7 @@ class DateBound:
                 "WF106", path, f'"{value[:40]}" is no date', 'write "today", "30 days" or "2026-05-24"'
             )
 
-    def schema(self) -> Schema:
+    def schema(self, _: Schema) -> Schema:
         return {"type": "string", "minLength": 1}
 
 
@@ -226,7 +226,7 @@ class Moment:
         elif _CLOCK.fullmatch(value) is None:
             walk.report("WF106", path, f'"{value[:40]}" is no time of day', 'write "09:30"')
 
-    def schema(self) -> Schema:
+    def schema(self, _: Schema) -> Schema:
         return {"type": "string", "minLength": 1}
 
 
@@ -243,7 +243,7 @@ class Hours:
         except BadHours as problem:
             walk.report("WF106", path, str(problem)[:200], 'write "09:00-18:00" or "mon-fri 09:00-18:00"')
 
-    def schema(self) -> Schema:
+    def schema(self, _: Schema) -> Schema:
         return {"type": "string", "minLength": 1}
 
 
@@ -262,5 +262,5 @@ class Choice:
                 "WF105", path, f'"{value[:60]}" is not known here', suggestion(value, self.words, listed)
             )
 
-    def schema(self) -> Schema:
+    def schema(self, _: Schema) -> Schema:
         return {"enum": list(self.words)}

@@ -2,7 +2,7 @@
 kinds of ``scalars``, so lint and JSON Schema cannot disagree.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,10 +12,20 @@ from flows.engine.scalars import Id, Schema
 from flows.engine.walk import Walk, spelled, suggestion
 
 
+def _reference(name: str, schema: Callable[[Schema], Schema], defs: Schema) -> Schema:
+    """Describe a shape that has a name once, in ``defs``, and refer to it from where it is used."""
+    if not name:
+        return schema(defs)
+    if name not in defs:
+        defs[name] = {}  # its name is taken while it is described
+        defs[name] = schema(defs)
+    return {"$ref": f"#/$defs/{name}"}
+
+
 class Shape(Protocol):
     def check(self, value: Any, path: Path, walk: Walk) -> None: ...
 
-    def schema(self) -> Schema: ...
+    def schema(self, defs: Schema, /) -> Schema: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +52,8 @@ class ListOf:
         for index, item in enumerate(value):
             self.item.check(item, (*path, index), walk)
 
-    def schema(self) -> Schema:
-        made: Schema = {"type": "array", "items": self.item.schema()}
+    def schema(self, defs: Schema) -> Schema:
+        made: Schema = {"type": "array", "items": self.item.schema(defs)}
         made |= {"minItems": self.least} if self.least else {}
         return made | ({"maxItems": self.most} if self.most else {})
 
@@ -64,8 +74,8 @@ class MapOf:
                 self.names.check(key, (*path, key), walk)
             self.value.check(item, (*path, key), walk)
 
-    def schema(self) -> Schema:
-        made: Schema = {"type": "object", "additionalProperties": self.value.schema()}
+    def schema(self, defs: Schema) -> Schema:
+        made: Schema = {"type": "object", "additionalProperties": self.value.schema(defs)}
         return made | ({"propertyNames": {"pattern": ID_PATTERN}} if self.names else {})
 
 
@@ -88,6 +98,7 @@ class Record:
     what: str
     keys: Mapping[str, Key]
     one_of: tuple[tuple[str, ...], ...] = ()
+    shared: str = ""
 
     def check(self, value: Any, path: Path, walk: Walk) -> None:
         if not isinstance(value, dict):
@@ -124,12 +135,16 @@ class Record:
                 also=[(*path, given[0])],
             )
 
-    def schema(self) -> Schema:
+    def schema(self, defs: Schema) -> Schema:
+        return _reference(self.shared, self._schema, defs)
+
+    def _schema(self, defs: Schema) -> Schema:
         made: Schema = {
+            "title": self.what.removeprefix("the "),
             "type": "object",
             "properties": {
                 **{
-                    key: known.shape.schema() | {"description": known.about}
+                    key: known.shape.schema(defs) | {"description": known.about}
                     for key, known in self.keys.items()
                 },
                 IGNORED: {"description": "ignored"},
@@ -150,6 +165,7 @@ class Variant:
     what: str
     cases: Mapping[str, Record]
     default: str = ""
+    shared: str = ""
 
     def check(self, value: Any, path: Path, walk: Walk) -> None:
         if not isinstance(value, dict):
@@ -171,21 +187,25 @@ class Variant:
         else:
             self.cases[tag].check(value, path, walk)
 
-    def schema(self) -> Schema:
+    def schema(self, defs: Schema) -> Schema:
+        return _reference(self.shared, self._schema, defs)
+
+    def _schema(self, defs: Schema) -> Schema:
         made: Schema = {
+            "title": self.what.removeprefix("the "),
             "type": "object",
             "properties": {"type": {"enum": list(self.cases), "description": f"which {self.what} this is"}},
             "allOf": [
                 {
                     "if": {"properties": {"type": {"const": tag}}, "required": ["type"]},
-                    "then": record.schema(),
+                    "then": record.schema(defs),
                 }
                 for tag, record in self.cases.items()
             ],
         }
         if self.default:
             made["allOf"].append(
-                {"if": {"not": {"required": ["type"]}}, "then": self.cases[self.default].schema()}
+                {"if": {"not": {"required": ["type"]}}, "then": self.cases[self.default].schema(defs)}
             )
         else:
             made["required"] = ["type"]
@@ -224,6 +244,6 @@ class Either:
         named = {"text": self.string, "object": self.record, "list": self.items, "number": self.number}
         return [name for name, shape in named.items() if shape] + (["null"] if self.null else [])
 
-    def schema(self) -> Schema:
+    def schema(self, defs: Schema) -> Schema:
         shapes = [s for s in (self.string, self.record, self.items, self.number) if s]
-        return {"anyOf": [shape.schema() for shape in shapes] + ([{"type": "null"}] if self.null else [])}
+        return {"anyOf": [shape.schema(defs) for shape in shapes] + ([{"type": "null"}] if self.null else [])}

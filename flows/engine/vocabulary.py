@@ -44,6 +44,7 @@ def _one_or_many(shape: Shape, *, record: bool = False) -> Either:
 
 RULE = Record(
     what="the rule",
+    shared="rule",
     keys={
         "when": _key(Condition(), "a condition; without it the rule is the else"),
         "step": _key(
@@ -56,6 +57,7 @@ PROCESSOR_ENTRY = Either(
     string=PROCESSOR_NAME,
     record=Record(
         what="the processor",
+        shared="processor",
         keys={
             "name": _key(PROCESSOR_NAME, "name of the function", required=True),
             "args": _key(ARGUMENTS, "its arguments"),
@@ -67,6 +69,7 @@ PROCESSOR_ENTRY = Either(
 
 TIMEOUT = Record(
     what="the timeout",
+    shared="timeout",
     keys={
         "after": _key(Duration(), "how long to wait", required=True),
         "step": _key(STEP_ID, "where to go then; without it the step fails"),
@@ -74,6 +77,7 @@ TIMEOUT = Record(
 )
 RETRY = Record(
     what="the retry",
+    shared="retry",
     keys={
         "content": _key(CONTENTS, "what to say to an answer that does not fit"),
         "max": _key(Number(least=0, most=20, integer=True), "how often to ask again (3)"),
@@ -82,6 +86,7 @@ RETRY = Record(
 )
 REMINDER = Record(
     what="the reminder",
+    shared="reminder",
     keys={
         "after": _key(Duration(), "how long after the question", required=True),
         "content": _key(CONTENTS, "what to say", required=True),
@@ -89,6 +94,7 @@ REMINDER = Record(
 )
 OPTION = Record(
     what="the option",
+    shared="option",
     keys={
         "id": _key(Text(least=1, most=256, what="option id"), "what the answer is known by", required=True),
         "title": _key(Text(least=1, what="title"), "what a person types", required=True),
@@ -121,6 +127,7 @@ def _wait(**keys: Key) -> Record:
 
 WAIT = Variant(
     what="wait",
+    shared="wait",
     cases={
         "any": _wait(),
         "text": _wait(
@@ -181,6 +188,7 @@ def _step(*, one_of: tuple[tuple[str, ...], ...] = (), **keys: Key) -> Record:
 
 _GROUPS = Record(
     what="groups",
+    shared="groups",
     keys={
         "add": _key(_one_or_many(TEXT), "groups that the contact joins"),
         "remove": _key(_one_or_many(TEXT), "groups that the contact leaves"),
@@ -188,6 +196,7 @@ _GROUPS = Record(
 )
 ARM = Record(
     what="the arm",
+    shared="arm",
     keys={
         "name": _key(Text(least=1, most=64), "how reports call it"),
         "weight": _key(Number(least=0), "its share of the contacts"),
@@ -196,6 +205,7 @@ ARM = Record(
 )
 STEP = Variant(
     what="step",
+    shared="step",
     default="message",
     cases={
         "message": _step(
@@ -268,6 +278,7 @@ def _trigger(**keys: Key) -> Record:
 
 TRIGGER_OBJECT = Variant(
     what="trigger",
+    shared="trigger",
     cases={
         "keyword": _trigger(
             text=_key(Text(most=300), "the words", required=True),
@@ -290,6 +301,7 @@ TRIGGERS = Either(string=Text(most=300), record=TRIGGER_OBJECT, items=ListOf(ite
 
 SETTINGS = Record(
     what="settings",
+    shared="settings",
     keys={
         "expire_after": _key(Duration(), "silence after which the session ends (23h)"),
         "on_expire": _key(STEP_ID, "step that is run then, without waits"),
