@@ -133,13 +133,17 @@ class _Translator:
             if key in document:
                 target = self._target(document.pop(key))
                 if target is not None:
-                    document[key] = self.last_ids.get(target, target) if key == "end" else target
+                    document[key] = self._last_id(target) if key == "end" else target
         if "start" not in document and self.raw_steps:
             document["start"] = self._first_step()
         if document.get("trigger") in ("", None):
             document.pop("trigger", None)
         if document.get("next_flow") == "":
             del document["next_flow"]
+
+    def _last_id(self, target: Any) -> Any:
+        """Return the last of the steps that one step became."""
+        return self.last_ids.get(target, target) if isinstance(target, str) else target
 
     def _translate_id(self, document: dict[str, Any]) -> None:
         given = next((document[key] for key in ("id", "name") if _is_name(document.get(key))), None)
@@ -186,7 +190,7 @@ class _Translator:
             newer.append("next_step")
         if isinstance(raw.get("content"), list):
             newer.append("content")
-        if raw.get("type", "message") in STEP_KEYS.keys() - {"message"}:
+        if str(raw.get("type", "message")) in STEP_KEYS.keys() - {"message"}:
             newer.append("type")
         for key in newer:
             message = f'"{key}" is of the newer dialect, other steps are of the older one'

@@ -181,8 +181,7 @@ def _call_api(progress: Progress) -> None:
 
 def _call_processor(progress: Progress) -> None:
     spec = progress.step.spec
-    if not call_processor(progress, ProcessorCall(name=spec["name"], args=spec.get("args"))):
-        _done(progress)
+    call_processor(progress, ProcessorCall(name=spec["name"], args=spec.get("args")))
 
 
 def _enter_flow(progress: Progress) -> None:

@@ -13,6 +13,8 @@ from flows.engine.expressions import (
     Name,
     check_condition,
     check_text,
+    compile_condition,
+    compile_text,
     is_true,
     names_in_condition,
     names_in_text,
@@ -287,7 +289,22 @@ def test_names_in_conditions_may_be_undefined():
 
 
 def test_parsed_conditions_print_as_they_were_written():
-    assert [str(name) for name in check_text("{% if a == 1 %}{% endif %}")] == []
+    assert str(compile_condition("a == 1 and not b")) == "a == 1 and not b"
+    text = "{% case a %}{% when 1, 2 %}x{% endcase %}"
+    assert "when 1, 2" in str(compile_text(text).template)
+
+
+def test_a_scope_knows_what_was_asked_of_it():
+    names = scope()
+    assert (list(names), len(names), bool(names)) == ([], 0, True)
+    assert names["one"] == 1
+    assert (list(names), len(names)) == (["one"], 1)
+
+
+@pytest.mark.parametrize("text", ["{{ 2 | modulo: 0.0 }}", "{{ (1..inf) }}", "{{ 'nan' | plus: 1 }}"])
+def test_whatever_a_filter_raises_is_an_expression_error(text):
+    with pytest.raises(ExpressionError):
+        print_text(text, Scope({"inf": float("inf")}.__getitem__, now=NOW, language="en"))
 
 
 @given(st.text(max_size=60))
