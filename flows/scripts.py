@@ -101,7 +101,11 @@ EXPECT = Record(
 START = Record(
     what="the start",
     shared="start",
-    keys={"campaign": _key(_OBJECT, "the campaign row"), "flow": _key(Id(what="flow id"), "this flow")},
+    keys={
+        "campaign": _key(_OBJECT, "the campaign row"),
+        "flow": _key(Id(what="flow id"), "this flow"),
+        "window": _key(Choice(("open", "closed")), "whether the contact wrote within 24 hours (open)"),
+    },
 )
 LINE_KEYS = {
     "user": _key(Either(string=Text(), record=MESSAGE), "the customer writes this"),

@@ -110,6 +110,8 @@ def _hand_back(stage: Stage, _: Any, __: str) -> None:
 
 def _start(stage: Stage, value: Mapping[str, Any], flow_id: str) -> None:
     stage.campaign = value.get("campaign")
+    if value.get("window", "open") == "open":
+        stage.last_inbound_at = stage.last_inbound_at or stage.now
     flow = value.get("flow", flow_id)
     stage.transcript.append(f"   (we start {flow})")
     stage.enter(flow)
