@@ -19,10 +19,13 @@ class Allowance:
     is_killed: bool
     is_broken: bool
     may_probe: bool
+    moment: datetime  # of the one clock, which the simulator may have jumped
+    now: datetime  # of the bare database clock
 
 
 _ALLOWANCE = (
     "SELECT b.tokens, b.at, {now},"
+    " (SELECT offset_seconds FROM conversations_simulationclock WHERE id = 1),"
     " EXISTS (SELECT 1 FROM conversations_killswitch AS s WHERE s.is_on),"
     " EXISTS (SELECT 1 FROM conversations_breaker AS k WHERE k.state <> 'closed' AND k.scope IN (%s, %s)),"
     " EXISTS (SELECT 1 FROM conversations_breaker AS k WHERE k.state <> 'closed' AND k.scope IN (%s, %s)"
@@ -40,13 +43,16 @@ def allowance(cursor: database.Cursor, number: str, waba_id: str, rate: float) -
         row = cursor.one(_ALLOWANCE, [*scopes, *scopes, number])
     if row is None:
         raise LookupError(f"no bucket for number {number}")
-    tokens, at, now, is_killed, is_broken, is_resting = row
-    passed = (database.as_time(now) - database.as_time(at)).total_seconds()
+    tokens, at, read_at, offset, is_killed, is_broken, is_resting = row
+    now = database.as_time(read_at)
+    passed = (now - database.as_time(at)).total_seconds()
     return Allowance(
         tokens=min(_cap(rate), float(tokens) + rate * max(0.0, passed)),
         is_killed=bool(is_killed),
         is_broken=bool(is_broken),
         may_probe=not is_resting,
+        moment=now + timedelta(seconds=float(offset or 0)),
+        now=now,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 
-from conversations import breakers, clock, pacing, statuses
+from conversations import breakers, pacing, statuses
 from flows import database
 from flows.failpoints import reach
 
@@ -68,10 +68,10 @@ def release(number: str, waba_id: str, rate: float, limit: int) -> list[Released
             limit = min(limit, 1) if allowed.may_probe else 0
         if allowed.is_killed or limit <= 0:
             return []
-        rows = _eligible(cursor, number, limit)
+        rows = _eligible(cursor, number, limit, allowed)
         if not rows:
             return []
-        released = _let_go(cursor, number, waba_id, rows)
+        released = _let_go(cursor, number, waba_id, rows, allowed.moment)
         if allowed.is_broken:
             breakers.begin_probe(cursor, breakers.scopes_of(number, waba_id))
         pacing.spend(cursor, number, rate, allowed.tokens - len(released))
@@ -79,9 +79,11 @@ def release(number: str, waba_id: str, rate: float, limit: int) -> list[Released
     return released
 
 
-def _eligible(cursor: database.Cursor, number: str, limit: int) -> list[database.Row]:
-    moment = clock.now(cursor)
-    held_since = database.now() - timedelta(seconds=AMBIGUOUS_HOLD_SECONDS)
+def _eligible(
+    cursor: database.Cursor, number: str, limit: int, allowed: pacing.Allowance
+) -> list[database.Row]:
+    moment = allowed.moment
+    held_since = allowed.now - timedelta(seconds=AMBIGUOUS_HOLD_SECONDS)
     return cursor.rows(
         _ELIGIBLE + (" FOR UPDATE OF o SKIP LOCKED" if cursor.postgres else ""),
         [number, moment, moment, held_since, pacing.pair_limit(moment), limit],
@@ -89,7 +91,7 @@ def _eligible(cursor: database.Cursor, number: str, limit: int) -> list[database
 
 
 def _let_go(
-    cursor: database.Cursor, number: str, waba_id: str, rows: Sequence[database.Row]
+    cursor: database.Cursor, number: str, waba_id: str, rows: Sequence[database.Row], now: datetime
 ) -> list[Released]:
     among = cursor.among("id", "text", [r[0] for r in rows])
     moved: dict[str, int] = dict(
@@ -100,7 +102,6 @@ def _let_go(
             among.params,
         )
     )
-    now = clock.now(cursor)
     cursor.insert(
         "conversations_sendattempt",
         {

@@ -107,7 +107,7 @@ class Sender:
         self._lines = Lines()
         self._t1 = ThreadPoolExecutor(1, thread_name_prefix="t1")
         self._t2 = ThreadPoolExecutor(1, thread_name_prefix="t2")
-        self._clients: dict[str, GraphClient] = {}
+        self._clients: dict[tuple[str, str | None], GraphClient] = {}
         self._flying: set[asyncio.Task[None]] = set()
         self._judged: list[Judged] = []
         self._capacity = settings.WHATSFLOW_SENDS_IN_FLIGHT
@@ -150,7 +150,8 @@ class Sender:
         while not self._stop.is_set():
             self._wake.clear()
             free = self._capacity - len(self._flying)
-            released = await self._released(loop, free) if free > 0 else []
+            # Under load T1 waits until a batch is free: one for each message that lands would cost the most.
+            released = await self._released(loop, free) if free >= min(BATCH, self._capacity) else []
             if released:
                 busy_at = time.monotonic()
                 continue
@@ -222,14 +223,15 @@ class Sender:
         )
 
     def _client(self, line: Line) -> GraphClient:
-        if line.base_url not in self._clients:
-            self._clients[line.base_url] = GraphClient(
+        key = (line.base_url, line.app_secret)
+        if key not in self._clients:
+            self._clients[key] = GraphClient(
                 base_url=line.base_url,
                 version=settings.WHATSAPP_GRAPH_VERSION,
                 app_secret=line.app_secret,
                 limit=self._capacity,
             )
-        return self._clients[line.base_url]
+        return self._clients[key]
 
     def _judge(self, judged: Judged) -> None:
         self._judged.append(judged)
