@@ -29,7 +29,8 @@ def test_the_five_minutes_of_the_readme(tmp_path):
     places = {"WHATSFLOW_DATASETS": str(datasets), "WHATSFLOW_PROCESSORS": str(processors)}
     with Running(tmp_path, **places) as up, browser() as chromium:
         ready = up.wait_ready()
-        page = chromium.new_page(viewport={"width": 1400, "height": 900})
+        context = chromium.new_context(viewport={"width": 1400, "height": 900})
+        page = context.new_page()
         log_in(page, ready["url"].replace("/admin/", "/simulator/"), ready["password"])
         phone = Phone(page)
 
@@ -49,7 +50,7 @@ def test_the_five_minutes_of_the_readme(tmp_path):
         phone.say("hours")
         expect(phone.phone.locator(".bubble--theirs")).not_to_have_count(before, timeout=PATIENCE)
         expect(phone.phone).to_contain_text("8:00 to 20:00")
-        admin = chromium.contexts[0].new_page()
+        admin = context.new_page()
         admin.goto(f"{ready['url']}flows/flowfile/")
         expect(admin.locator("body")).to_contain_text("hours.json", timeout=PATIENCE)
         photograph(admin, "admin-flow-files")

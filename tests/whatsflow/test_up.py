@@ -65,7 +65,7 @@ def test_a_program_that_dies_is_started_again(tmp_path):
         victim = next(pid for pid, _ in up.family if "uvicorn" in command_line(pid))
         os.kill(victim, signal.SIGKILL)
         up.wait_for(r"web +\| killed by SIGKILL; starting it again in 0.5 s", 10)
-        for _attempt in range(100):
+        for _attempt in range(600):
             try:
                 assert get(up.port, "/healthz") == (200, "ok")
                 break
