@@ -157,10 +157,7 @@ def _numbers(cursor: database.Cursor) -> dict[str, Line]:
 def _place(batch: Batch, delivery: Delivery) -> None:
     reasons = [f"{fault.place}: {fault.reason}" for fault in delivery.parsed.faults]
     for item in delivery.parsed.items:
-        line = batch.numbers.get(item.phone_number_id or "")
-        # A simulated delivery can never speak for a real number, nor the other way round.
-        is_foreign = line is None or line.is_simulated is not delivery.is_simulated
-        if is_foreign and item.phone_number_id and not isinstance(item, InboundOther):
+        if _is_foreign(batch, delivery, item):
             reasons.append(f"not ours: phone_number_id {item.phone_number_id}")
             continue
         if isinstance(item, InboundMessage) and not item.sender.is_known:
@@ -179,6 +176,14 @@ def _place(batch: Batch, delivery: Delivery) -> None:
         batch.quarantined.append((delivery.id, "; ".join(reasons)[:300]))
     else:
         batch.split.append(delivery.id)
+
+
+def _is_foreign(batch: Batch, delivery: Delivery, item: inbound.Inbound) -> bool:
+    """A simulated delivery can never speak for a real number, nor the other way round."""
+    line = batch.numbers.get(item.phone_number_id or "")
+    if line is None:
+        return bool(item.phone_number_id) and not isinstance(item, InboundOther)
+    return line.is_simulated is not delivery.is_simulated
 
 
 def _take_messages(cursor: database.Cursor, batch: Batch) -> None:
