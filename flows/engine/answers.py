@@ -37,7 +37,7 @@ class Terms:
     synonyms: Mapping[str, Sequence[str]]
     now: datetime
     language: str
-    region: str | None
+    phone: str | None
 
 
 def judge(wait_type: str, message: IncomingMessage, terms: Terms) -> Answer | None:
@@ -188,7 +188,7 @@ def _judge_phone(message: IncomingMessage, terms: Terms) -> Answer | None:
     if not text:
         return None
     try:
-        number = phonenumbers.parse(text, terms.keys.get("region") or terms.region)
+        number = phonenumbers.parse(text, terms.keys.get("region") or region_of(terms.phone))
     except phonenumbers.NumberParseException:
         return None
     if not phonenumbers.is_valid_number(number):

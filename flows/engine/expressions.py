@@ -7,9 +7,10 @@ from typing import Any
 
 from liquid import RenderContext
 from liquid.ast import Node
+from liquid.builtin.content import ContentNode
 from liquid.builtin.expressions import BooleanExpression, FilteredExpression, Path, tokenize
 from liquid.builtin.output import OutputNode
-from liquid.exceptions import LiquidError, ResourceLimitError
+from liquid.exceptions import LiquidError, OutputStreamLimitError, ResourceLimitError
 from liquid.expression import Expression
 from liquid.output import LimitedStringIO
 from liquid.stream import TokenStream
@@ -26,7 +27,13 @@ from liquid.token import (
 from liquid.undefined import is_undefined
 
 from flows.engine.comparisons import make_nodes_total, make_total
-from flows.engine.liquid_environment import ENVIRONMENT, MOST_OUTPUT_BYTES, FlowContext
+from flows.engine.liquid_environment import (
+    ENVIRONMENT,
+    MOST_OUTPUT_BYTES,
+    FlowContext,
+    PrintedNode,
+    print_value,
+)
 from flows.engine.scopes import Scope
 from flows.engine.values import UnstorableValue, as_json
 
@@ -40,10 +47,15 @@ class ExpressionError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """A parsed text; `typed` is the expression of a text that is exactly one `{{ … }}`."""
+    """A parsed text.
+
+    Shapes: `typed` is the expression of a text that is exactly one `{{ … }}`; `pieces` are texts and
+    expressions in order, where there are no tags.
+    """
 
     template: BoundTemplate
     typed: Expression | None
+    pieces: tuple[str | Expression, ...] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +78,29 @@ def print_text(text: str, scope: Scope) -> str:
     if not is_template(text):
         return text
     compiled = compile_text(text)
-    buffer = LimitedStringIO(limit=MOST_OUTPUT_BYTES)
     with _Guard(text):
+        if compiled.pieces is not None:
+            return _joined(compiled.pieces, _context(scope))
+        buffer = LimitedStringIO(limit=MOST_OUTPUT_BYTES)
         compiled.template.render_with_context(FlowContext(compiled.template, globals=scope), buffer)
-    return buffer.getvalue()
+        return buffer.getvalue()
+
+
+def _joined(pieces: tuple[str | Expression, ...], context: FlowContext) -> str:
+    text = "".join(
+        piece if isinstance(piece, str) else print_value(piece.evaluate(context), piece) for piece in pieces
+    )
+    if len(text) > MOST_OUTPUT_BYTES:
+        raise OutputStreamLimitError("output stream limit reached", token=None)
+    return text
+
+
+def _context(scope: Scope) -> FlowContext:
+    """Return the context of a scope for expressions outside of tags, which leave nothing behind in it."""
+    known: FlowContext | None = scope.context
+    if known is None:
+        known = scope.context = FlowContext(_EMPTY, globals=scope)
+    return known
 
 
 def value_of(data: Any, scope: Scope) -> Any:
@@ -93,7 +124,7 @@ def _typed_value(text: str, scope: Scope) -> Any:
     if compiled.typed is None:
         return print_text(text, scope)
     with _Guard(text):
-        value = compiled.typed.evaluate(FlowContext(compiled.template, globals=scope))
+        value = compiled.typed.evaluate(_context(scope))
         if is_undefined(value):
             raise ExpressionError(f"{text} is undefined")
         return as_json(value)
@@ -106,7 +137,7 @@ def is_true(condition: str, scope: Scope) -> bool:
     """
     compiled = compile_condition(condition)
     with _Guard(condition):
-        return bool(compiled.evaluate(FlowContext(_EMPTY, globals=scope)))
+        return bool(compiled.evaluate(_context(scope)))
 
 
 class _Guard:
@@ -149,7 +180,7 @@ def compile_text(text: str) -> Template:
         _bound(text)
         template = ENVIRONMENT.from_string(text)
         make_nodes_total(template.nodes, RenderContext(template))
-        return Template(template=template, typed=_single(template.nodes))
+        return Template(template=template, typed=_single(template.nodes), pieces=_pieces(template.nodes))
 
 
 def _bound(text: str) -> None:
@@ -160,6 +191,18 @@ def _bound(text: str) -> None:
 def _single(nodes: list[Node]) -> Expression | None:
     only = nodes[0] if len(nodes) == 1 else None
     return only.expression if isinstance(only, OutputNode) else None
+
+
+def _pieces(nodes: list[Node]) -> tuple[str | Expression, ...] | None:
+    pieces: list[str | Expression] = []
+    for node in nodes:
+        if type(node) is ContentNode:
+            pieces.append(node.text)
+        elif type(node) is PrintedNode:
+            pieces.append(node.expression)
+        else:
+            return None
+    return tuple(pieces)
 
 
 @lru_cache(maxsize=16_384)

@@ -8,6 +8,7 @@ from liquid import Environment, FalsyStrictUndefined, Mode, RenderContext
 from liquid.builtin.output import Output, OutputNode
 from liquid.builtin.tags.echo_tag import EchoNode, EchoTag
 from liquid.exceptions import FilterArgumentError, UndefinedError
+from liquid.expression import Expression
 from liquid.filter import with_context
 from liquid.undefined import is_undefined
 from liquid.utils import ReadOnlyChainMap
@@ -35,13 +36,20 @@ class FlowContext(RenderContext):
         self.scope = ReadOnlyChainMap(self.locals, self.globals, self.counters)
 
 
+def print_value(value: object, expression: Expression) -> str:
+    """Print what an expression gave; undefined and null are never printed."""
+    if isinstance(value, str):
+        return value
+    if value is None or is_undefined(value):
+        _require(value, f"'{expression}'")
+    return printed(value)
+
+
 class PrintedNode(OutputNode):
     __slots__ = ()
 
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
-        value = self.expression.evaluate(context)
-        _require(value, f"'{self.expression}'")
-        return buffer.write(printed(value))
+        return buffer.write(print_value(self.expression.evaluate(context), self.expression))
 
 
 class PrintedEcho(PrintedNode, EchoNode):

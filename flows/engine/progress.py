@@ -75,6 +75,7 @@ class Progress:
         self.heard_at = world.last_inbound_at
         self._scope: Scope | None = None
         self._flow: Flow | None = None
+        self._language: tuple[Flow, Mapping[str, Any], str] | None = None
 
     # --- where it stands -------------------------------------------------------------------------
 
@@ -100,9 +101,8 @@ class Progress:
         return self.flow.steps[self.frames[-1].step_id]
 
     def move(self, **changes: Any) -> None:
-        """Change the innermost frame."""
+        """Change the place of the innermost frame; its variables are changed by `save`."""
         self.frames[-1] = replace(self.frames[-1], **changes)
-        self._scope = None
 
     def push(self, frame: Frame) -> None:
         self.frames.append(frame)
@@ -164,6 +164,35 @@ class Progress:
         changed = replace(frame, variables={**frame.variables, **stored}, sensitive=tuple(sorted(kept)))
         self.require_room([*self.frames[:-1], changed], self.reply)
         self.frames[-1] = changed
+        self._scope = None
+
+    def take(self, reply: Mapping[str, Any], values: Mapping[str, Any], *, is_sensitive: bool) -> None:
+        """Take in an accepted answer: as the reply, and as session variables.
+
+        Raises: StepFailed when the session would be too large; then nothing is taken in.
+        """
+        before = self.reply
+        self.reply = {**reply, "sensitive": True} if is_sensitive else reply
+        self._scope = None
+        try:
+            self.save(values, is_sensitive=is_sensitive)
+            if not values:
+                self.require_room(self.frames, self.reply)
+        except StepFailed:
+            self.reply = before
+            raise
+
+    def forgive(self) -> None:
+        """Let every frame use its `on_error` again: an answer was accepted."""
+        self.frames = [
+            replace(frame, has_used_on_error=False) if frame.has_used_on_error else frame
+            for frame in self.frames
+        ]
+        self._scope = None
+
+    def know(self, contact: Mapping[str, Any]) -> None:
+        """See the contact as it is after this segment's effects."""
+        self.contact = contact
         self._scope = None
 
     def storable(self, value: Any) -> Any:
@@ -234,6 +263,12 @@ class Progress:
     @property
     def language(self) -> str:
         """The language to write to this contact in: theirs if the flow has it, else the flow's."""
+        known = self._language
+        if known is None or known[0] is not self.flow or known[1] is not self.contact:
+            known = self._language = (self.flow, self.contact, self._chosen_language())
+        return known[2]
+
+    def _chosen_language(self) -> str:
         flow = self.flow
         for tag in _tags(self.contact.get("language")):
             if tag in flow.translations or tag == flow.language:

@@ -131,9 +131,8 @@ def _reply_action(progress: Progress, given: Reply) -> Action | None:
 
 
 def _resume_by_reply(progress: Progress, message: IncomingMessage) -> None:
-    progress.reply = as_reply(message, plain_value(message))
+    progress.take(as_reply(message, plain_value(message)), {}, is_sensitive=False)
     end_pause(progress)
-    progress.require_room(progress.frames, progress.reply)
 
 
 def _call_action(progress: Progress, given: CallResult) -> Action | None:

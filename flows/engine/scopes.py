@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
 Lookup = Callable[[str], object]
 
@@ -9,13 +10,14 @@ Lookup = Callable[[str], object]
 class Scope(Mapping[str, object]):
     """The names of one frame at one moment; `look_up` raises KeyError for a name that is not there."""
 
-    __slots__ = ("_known", "_look_up", "language", "now")
+    __slots__ = ("_known", "_look_up", "context", "language", "now")
 
     def __init__(self, look_up: Lookup, *, now: datetime, language: str) -> None:
         self._look_up = look_up
         self._known: dict[str, object] = {}
         self.now = now
         self.language = language
+        self.context: Any = None
 
     def __getitem__(self, name: str) -> object:
         if name not in self._known:

@@ -22,6 +22,7 @@ from flows.engine.transitions import (
     enter,
     find_flow,
     finish,
+    go_on,
     go_to,
     pass_over,
     record_failure,
@@ -46,7 +47,7 @@ def _enter(progress: Progress) -> None:
         pass_over(progress)
         return
     progress.record("step_entered", type=step.type)
-    progress.move(phase="pre", index=0)
+    progress.move(phase="pre" if step.pre_processors else "body", index=0)
 
 
 def _run_pre(progress: Progress) -> None:
@@ -91,7 +92,7 @@ def take_call_result(progress: Progress, result: CallResult) -> None:
     phase, index = progress.frame.phase, progress.frame.index
     if phase == "body":
         if not _taken(progress, result, progress.step.save_as):
-            progress.move(phase="post", index=0)
+            go_on(progress)
         return
     entries = progress.step.pre_processors if phase == "pre" else progress.step.post_processors
     entry = entries[index]
@@ -123,11 +124,7 @@ def _say(progress: Progress) -> None:
     elif step.wait is not None:
         _close(progress)
     else:
-        _done(progress)
-
-
-def _done(progress: Progress) -> None:
-    progress.move(phase="post", index=0)
+        go_on(progress)
 
 
 def _close(progress: Progress) -> None:
@@ -147,14 +144,14 @@ def _set(progress: Progress) -> None:
     progress.save(variables)
     if contact:
         progress.effects.append(SetContact(values=contact))
-        progress.contact = _with_fields(progress.contact, contact)
+        progress.know(_with_fields(progress.contact, contact))
     if any(groups.values()):
         progress.effects.append(SetGroups(**groups))
-        progress.contact = _with_groups(progress.contact, groups)
+        progress.know(_with_groups(progress.contact, groups))
     if spec.get("consent"):
         progress.effects.append(SetConsent(value=spec["consent"]))
     progress.record("values_set", variables=progress.masked(variables), contact=contact)
-    _done(progress)
+    go_on(progress)
 
 
 def _listed(value: Any) -> list[Any]:
@@ -200,7 +197,7 @@ def _enter_flow(progress: Progress) -> None:
 def _pause(progress: Progress) -> None:
     seconds = _pause_seconds(progress)
     if seconds <= 0:
-        _done(progress)
+        go_on(progress)
     elif progress.closing:
         _close(progress)
     else:
@@ -224,7 +221,7 @@ def _pause_seconds(progress: Progress) -> float:
 def end_pause(progress: Progress) -> None:
     progress.state = RUNNING
     progress.record("pause_ended")
-    _done(progress)
+    go_on(progress)
 
 
 def _split(progress: Progress) -> None:
@@ -290,7 +287,7 @@ def _publish(progress: Progress) -> None:
     data = progress.storable(progress.value(spec.get("data")))
     progress.effects.append(Publish(event=spec["event"], data=data))
     progress.record("published", event=spec["event"])
-    _done(progress)
+    go_on(progress)
 
 
 def _end(progress: Progress) -> None:
@@ -302,7 +299,7 @@ def _end(progress: Progress) -> None:
 
 BODIES: dict[str, Callable[[Progress], None]] = {
     "message": _say,
-    "branch": _done,
+    "branch": go_on,
     "set": _set,
     "api": _call_api,
     "processor": _call_processor,

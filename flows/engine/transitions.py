@@ -14,6 +14,14 @@ def go_to(progress: Progress, step_id: str) -> None:
     progress.move(step_id=step_id, phase="enter", index=0, then=None)
 
 
+def go_on(progress: Progress) -> None:
+    """Leave the body of a step: to its post-processors, else to what follows."""
+    if progress.step.post_processors:
+        progress.move(phase="post", index=0)
+    else:
+        advance(progress)
+
+
 def advance(progress: Progress) -> None:
     """Leave the step as its rules say; `then`, which a split or a hand-back set, goes before them."""
     step, frame = progress.step, progress.frame

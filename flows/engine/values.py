@@ -22,10 +22,10 @@ def as_json(value: Any, depth: int = MOST_DEPTH) -> Any:
 
     Raises: UnstorableValue when it cannot be that.
     """
-    if value is None or isinstance(value, bool):
-        return value
     if isinstance(value, str):
         return clean_text(value)
+    if value is None or isinstance(value, bool):
+        return value
     if isinstance(value, (int, float, Decimal)):
         return _as_number(value)
     if depth == 0:
@@ -39,7 +39,7 @@ def as_json(value: Any, depth: int = MOST_DEPTH) -> Any:
 
 def clean_text(text: str) -> str:
     """Return the text without what databases refuse: NUL and lone surrogates become U+FFFD."""
-    return _UNSTORABLE.sub("\ufffd", text) if _UNSTORABLE.search(text) else str(text)
+    return str(text) if text.isascii() and "\x00" not in text else _UNSTORABLE.sub("\ufffd", text)
 
 
 def _as_number(value: float | Decimal) -> int | float:
@@ -53,9 +53,12 @@ def _as_number(value: float | Decimal) -> int | float:
     return number
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def size_of(value: Any) -> int:
     """Return how many bytes the value takes as JSON."""
-    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))
+    return len(_ENCODER.encode(value).encode("utf-8", "replace"))
 
 
 def printed(value: Any) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from flows.engine.answers import Answer, Terms, judge, region_of
+from flows.engine.answers import Answer, Terms, judge
 from flows.engine.content import options as options_in
 from flows.engine.definition import Step, Wait
 from flows.engine.effects import SetTimer
@@ -14,12 +14,14 @@ from flows.engine.replies import IncomingMessage, as_reply
 from flows.engine.sending import queue, rendered
 from flows.engine.session import RUNNING, WAITING, Question
 from flows.engine.texts import reask
-from flows.engine.transitions import go_to
+from flows.engine.transitions import go_on, go_to
 
 # After the last reminder the contact has an hour to answer before silence ends the session.
 GRACE_AFTER_REMINDER = 3600.0
 GRACE_AFTER_TIMEOUT = 1.0
 MOST_REFS = 32
+# So many options of Meta's longest ids and titles fit into what a session keeps in reserve.
+MANY_OPTIONS = 20
 
 Contents = Sequence[Mapping[str, Any]]
 
@@ -29,7 +31,8 @@ def ask(progress: Progress, contents: Contents, refs: Sequence[str]) -> None:
     step, wait = progress.step, _wait_of(progress)
     now = progress.now.isoformat()
     options = _options(progress, step, wait, contents)
-    progress.require_room(progress.frames, [progress.reply, options])
+    if len(options) > MANY_OPTIONS:
+        progress.require_room(progress.frames, [progress.reply, options])
     progress.wait_no += 1
     progress.question = Question(refs=tuple(refs), options=options, asked_at=now, silent_since=now)
     progress.state = WAITING
@@ -129,22 +132,20 @@ def terms_of(progress: Progress, wait: Wait, question: Question) -> Terms:
         synonyms={key: (*own.get(key, ()), *wait.synonyms.get(key, ())) for key in ids},
         now=progress.local_now,
         language=progress.contact_language,
-        region=region_of(progress.contact.get("phone")),
+        phone=progress.contact.get("phone"),
     )
 
 
 def _accept(progress: Progress, wait: Wait, message: IncomingMessage, answer: Answer) -> None:
     value = progress.storable(answer.value)
     reply = as_reply(message, value, option_id=answer.option_id, title=answer.title)
-    progress.question = None
-    progress.frames = [replace(frame, has_used_on_error=False) for frame in progress.frames]
-    progress.require_room(progress.frames, reply)
-    progress.reply = {**reply, "sensitive": True} if wait.sensitive else reply
     saved = {wait.save_as: value} if wait.save_as else {}
-    progress.move(phase="post", index=0)
-    progress.save(saved, is_sensitive=wait.sensitive)
+    progress.question = None
+    progress.forgive()
+    progress.take(reply, saved, is_sensitive=wait.sensitive)
     shown = MASK if wait.sensitive else value
     progress.record("reply_accepted", value=shown, variables=progress.masked(saved))
+    go_on(progress)
 
 
 def _refuse(progress: Progress, wait: Wait, question: Question, message: IncomingMessage) -> None:

@@ -19,7 +19,7 @@ PHOTO = {"id": "1", "kind": "image", "mime_type": "image/jpeg; x=1", "size": 2_0
 
 
 def terms(language="en", **keys):
-    return Terms(keys=keys, options=(), synonyms={}, now=NOW, language=language, region="IN")
+    return Terms(keys=keys, options=(), synonyms={}, now=NOW, language=language, phone="+919876543210")
 
 
 def judged(kind, given, **keys):
