@@ -272,7 +272,8 @@ LOGIN_URL = reverse_lazy("admin:login")
 SESSION_COOKIE_AGE = 12 * 3600
 _https = env.flag("WHATSFLOW_HTTPS", default=not (DEBUG or IS_DEMO))
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = _https
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+# A redirect would lose a signed body that came all the way: the webhook is not sent elsewhere.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^webhooks/whatsapp/?$"]
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
 if env.flag("WHATSFLOW_BEHIND_PROXY", default=False):

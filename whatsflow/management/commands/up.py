@@ -15,7 +15,7 @@ from django.db import DatabaseError, connections
 
 from flows import database
 from flows.models import FlowFile, ProcessView
-from whatsflow import broker, preparation
+from whatsflow import broker, env, preparation
 from whatsflow.supervisor import Program, Supervisor
 
 READY_SECONDS = 90
@@ -70,7 +70,7 @@ class Command(BaseCommand):
         """Start all programs and wait until they are ready, or until a signal ends the wait."""
         since = database.now()
         redis_url = "" if no_broker else settings.REDIS_URL or self.embedded(supervisor)
-        common = {"PORT": str(port), "REDIS_URL": redis_url}
+        common = {"PORT": str(port), "REDIS_URL": redis_url, **_transport()}
         supervisor.start(_web(port, common))
         for number in range(1, workers + 1):
             name = "worker" if workers == 1 else f"worker{number}"
@@ -109,6 +109,13 @@ def _refuse_bad_options(port: int, workers: int) -> None:
             f"Port {port} is taken by another program; stop it, or choose one that is free:"
             f" manage.py up --port {broker.free_port()}"
         )
+
+
+def _transport() -> dict[str, str]:
+    """We serve plain HTTP to this machine: without a proxy in front a redirect to HTTPS leads nowhere."""
+    if env.has("WHATSFLOW_HTTPS") or settings.SECURE_PROXY_SSL_HEADER:
+        return {}
+    return {"WHATSFLOW_HTTPS": "false"}
 
 
 def _web(port: int, common: dict[str, str]) -> Program:
