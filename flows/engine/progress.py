@@ -17,7 +17,7 @@ from flows.engine.world import World
 
 MOST_SESSION_BYTES = 65_536
 # What a session holds beside its values: frames, refs and ids are bounded by their own limits.
-RESERVED_BYTES = 8_192
+RESERVED_BYTES = 12_288
 MASK = "•••"
 
 
@@ -69,6 +69,7 @@ class Progress:
         self.closing = session.closing
         self.turn_steps = session.turn_steps
         self.turn_messages = session.turn_messages
+        self.turn_said = session.turn_said
         self.turn_reply = session.turn_reply
         self.contact: Mapping[str, Any] = world.contact
         self.effects: list[Effect] = []
@@ -138,8 +139,17 @@ class Progress:
         """Count anew; `reply` is what the older dialect calls the message that began the turn."""
         self.turn_steps = 0
         self.turn_messages = 0
+        self.turn_said = 0
         self.turn_reply = reply
         self._scope = None
+
+    def begin_last_words(self, outcome: str, reason: str | None) -> None:
+        """Leave all frames but the root, with steps and messages counted anew."""
+        self.cut_to_root()
+        self.closing = outcome
+        self.reason = reason
+        self.turn_steps = 0
+        self.turn_messages = 0
 
     def end(self, outcome: str, reason: str | None = None) -> None:
         self.state = ENDED
@@ -147,7 +157,7 @@ class Progress:
         self.reason = reason
         self.question = None
         self.call_id = None
-        self.record("session_ended", outcome=outcome, reason=reason, messages=self.turn_messages)
+        self.record("session_ended", outcome=outcome, reason=reason, messages=self.turn_said)
 
     # --- what it keeps ---------------------------------------------------------------------------
 
@@ -305,6 +315,7 @@ class Progress:
             closing=self.closing,
             turn_steps=self.turn_steps,
             turn_messages=self.turn_messages,
+            turn_said=self.turn_said,
             turn_reply=self.turn_reply,
         )
         return Turn(session=session, effects=tuple(self.effects))

@@ -4,10 +4,11 @@ Both are pure: the same session, input, world and time give the same turn.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from flows.engine.answers import find_option
-from flows.engine.effects import CallResult, HandBack, Input, Reply, Timer
+from flows.engine.effects import CallResult, Event, HandBack, Input, Reply, Timer
 from flows.engine.progress import EngineError, LimitReached, Progress, StepFailed
 from flows.engine.replies import IncomingMessage, as_reply, plain_value
 from flows.engine.roots import older_reply
@@ -176,7 +177,22 @@ def _due_in_wait(progress: Progress, key: str) -> Callable[[Progress], None] | N
     return expire if key == "expire" and is_expired(progress) else None
 
 
-# --- what the shell asks before it chooses a flow ----------------------------------------------------
+# --- what the shell asks and does when another flow takes a message ---------------------------------
+
+
+def is_interruptible(world: World, session: Session) -> bool:
+    """Say whether another flow's trigger may break in: no frame says `interrupt: never`."""
+    flows = (world.flow(frame.flow_hash) for frame in session.frames)
+    return all(flow is None or flow.is_interruptible for flow in flows)
+
+
+def stop(session: Session, outcome: str, *, reason: str | None = None) -> Turn:
+    """End a session from outside: interrupted, merged, migrated; an ended one stays as it is."""
+    if session.state == ENDED:
+        return Turn(session=session)
+    ended = replace(session, state=ENDED, outcome=outcome, reason=reason, question=None, call_id=None)
+    data = {"flow": session.flow_id, "step": session.step_id, "outcome": outcome, "reason": reason}
+    return Turn(session=ended, effects=(Event(name="session_ended", data={**data, "messages": 0}),))
 
 
 def current_choice_matches(

@@ -61,6 +61,7 @@ def queue(progress: Progress, contents: Contents, *, asks: bool = False) -> list
     if progress.turn_messages + len(contents) > most:
         raise LimitReached("too_many_messages", f"a turn sends at most {most} messages")
     progress.turn_messages += len(contents)
+    progress.turn_said += len(contents)
     refs = []
     for number, content in enumerate(contents, 1):
         ref = progress.next_ref()

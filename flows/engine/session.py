@@ -119,7 +119,8 @@ class Session:
     """The state between two inputs.
 
     Shapes: `state` and `outcome` are those of the product's table of states; `closing` is the outcome of a
-    session that is saying its last words; `turn_*` are counts and the text of the turn that a call broke off.
+    session that is saying its last words. `turn_*` belong to the turn, which calls may break into segments: its
+    steps and messages so far (counted anew for last words), all that it said, and its older reply names.
     """
 
     id: str
@@ -136,6 +137,7 @@ class Session:
     closing: str | None = None
     turn_steps: int = 0
     turn_messages: int = 0
+    turn_said: int = 0
     turn_reply: Mapping[str, Any] | None = None
 
     @property

@@ -188,10 +188,7 @@ def give_up(progress: Progress, limit: LimitReached) -> None:
     if progress.closing or last_words is None:
         progress.end(progress.closing or "failed", limit.code)
         return
-    progress.cut_to_root()
-    progress.closing = "failed"
-    progress.reason = limit.code
-    progress.begin_turn(progress.turn_reply)
+    progress.begin_last_words("failed", limit.code)
     progress.move(has_used_on_error=True)
     go_to(progress, last_words)
 

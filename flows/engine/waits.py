@@ -20,8 +20,8 @@ from flows.engine.transitions import go_on, go_to
 GRACE_AFTER_REMINDER = 3600.0
 GRACE_AFTER_TIMEOUT = 1.0
 MOST_REFS = 32
-# So many options of Meta's longest ids and titles fit into what a session keeps in reserve.
-MANY_OPTIONS = 20
+# So many characters of options fit into what a session keeps in reserve.
+MOST_UNCOUNTED = 2_000
 
 Contents = Sequence[Mapping[str, Any]]
 
@@ -31,7 +31,7 @@ def ask(progress: Progress, contents: Contents, refs: Sequence[str]) -> None:
     step, wait = progress.step, _wait_of(progress)
     now = progress.now.isoformat()
     options = _options(progress, step, wait, contents)
-    if len(options) > MANY_OPTIONS:
+    if sum(len(option_id) + len(title) for option_id, title in options) > MOST_UNCOUNTED:
         progress.require_room(progress.frames, [progress.reply, options])
     progress.wait_no += 1
     progress.question = Question(refs=tuple(refs), options=options, asked_at=now, silent_since=now)
@@ -75,6 +75,13 @@ def _tappable(contents: Contents) -> tuple[tuple[str, str], ...]:
         if found:
             return tuple((option.id, option.title) for option in found)
     return ()
+
+
+def _with_options(question: Question, contents: Contents) -> tuple[tuple[str, str], ...]:
+    """Return the options of the newest message first, and of the earlier ones those that it has not."""
+    newest = _tappable(contents)
+    ids = {option_id for option_id, _ in newest}
+    return (*newest, *(option for option in question.options if option[0] not in ids))
 
 
 def _seconds_to_expiry(progress: Progress) -> float:
@@ -176,7 +183,7 @@ def _wait_on(
     progress.question = replace(
         question,
         refs=(*question.refs, *refs)[-MOST_REFS:],
-        options=_tappable(contents) or question.options,
+        options=_with_options(question, contents),
         silent_since=progress.now.isoformat(),
         **changes,
     )
@@ -233,7 +240,7 @@ def remind(progress: Progress, number: int) -> None:
         question,
         reminders=number,
         refs=(*question.refs, *refs)[-MOST_REFS:],
-        options=_tappable(contents) or question.options,
+        options=_with_options(question, contents),
     )
     progress.record("reminder_sent", number=number)
 
@@ -253,6 +260,6 @@ def expire(progress: Progress) -> None:
     if last_words is None:
         progress.end("expired")
         return
-    progress.closing = "expired"
+    progress.begin_last_words("expired", None)
     progress.state = RUNNING
     go_to(progress, last_words)

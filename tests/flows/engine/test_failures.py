@@ -100,6 +100,7 @@ def test_a_turn_sends_at_most_ten_messages_and_last_words_two():
     steps = [say("a", next_step="a"), say("e", next_step="e")]
     walk = Walk(flow(*steps, on_error="e")).start()
     assert walk.texts == ["a"] * 10 + ["e"] * 2
+    assert walk.event("session_ended")["messages"] == 12
     assert walk.failures == ["too_many_messages", "too_many_messages"]
 
 
@@ -156,7 +157,7 @@ def test_the_session_stays_within_64_kilobytes():
 
 
 def test_a_reply_too_large_for_the_session_fails_the_step():
-    walk = Walk(flow(ask("a", on_fail="b"), say("b"), variables={"v": "x" * 56_000})).start()
+    walk = Walk(flow(ask("a", on_fail="b"), say("b"), variables={"v": "x" * 52_500})).start()
     assert walk.say("y" * 4_000).failures == ["session_too_large"]
 
 

@@ -97,7 +97,7 @@ def test_on_unknown_is_asked_of_the_failing_step_only():
 
 def test_a_failed_child_whose_record_has_no_room_still_takes_on_fail():
     walk = Walk(
-        flow(call(save_as="v", on_fail="f"), say("f"), variables={"x": "y" * 57_125}),
+        flow(call(save_as="v", on_fail="f"), say("f"), variables={"x": "y" * 53_029}),
         child(say("s", BROKEN)),
     ).start()
     assert walk.failures == ["render_failed", "session_too_large"]

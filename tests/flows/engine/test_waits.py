@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from flows.engine.run import is_interruptible, stop
 from flows.engine.session import Session
 from flows.engine.texts import REASKS
 from tests.flows.engine.walks import Walk, ask, buttons, flow, message, say, tapped, text
@@ -259,7 +260,8 @@ def test_reminders_are_sent_in_order_each_once():
 
 def test_options_of_an_interactive_reminder_count_once_it_is_queued():
     walk = Walk(flow(choice(remind=[{"after": "1h", "content": buttons("yes", "no")}]))).start()
-    assert walk.timer("remind:1").session.question.options == (("yes", "Yes"), ("no", "No"))
+    options = (("yes", "Yes"), ("no", "No"), ("red", "Red"), ("blue", "Blue"))
+    assert walk.timer("remind:1").session.question.options == options
     assert walk.tap("yes", of="s.2").variables["pick"]["id"] == "yes"
 
 
@@ -371,6 +373,22 @@ def test_a_message_matches_the_current_choice(given, of, matches):
 )
 def test_nothing_matches_where_no_choice_is_waited_for(steps):
     assert Walk(flow(*steps)).start().matches_choice(text("a")) is False
+
+
+@pytest.mark.parametrize("setting", ["never", "keywords"])
+def test_one_frame_that_says_never_keeps_other_flows_out(setting):
+    root = flow({"id": "c", "type": "flow", "flow": "child"}, settings={"interrupt": setting})
+    walk = Walk(root, {"id": "child", "steps": [ask("q")]}).start()
+    assert is_interruptible(walk.world, walk.session) is (setting == "keywords")
+
+
+def test_a_session_is_stopped_from_outside_once():
+    walk = Walk(flow(ask("a"))).start()
+    stopped = stop(walk.session, "interrupted", reason="other")
+    assert (stopped.session.state, stopped.session.outcome) == ("ended", "interrupted")
+    assert stopped.session.question is None
+    assert stopped.effects[0].data["outcome"] == "interrupted"
+    assert stop(stopped.session, "merged").effects == ()
 
 
 def test_a_session_that_lost_its_question_fails_instead_of_raising():
