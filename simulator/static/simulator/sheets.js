@@ -114,7 +114,9 @@ export function openCustomers(known, open, create) {
       event.preventDefault();
       const data = new FormData(form);
       const made = await create({ name: data.get("name"), phone: data.get("phone"), hides_phone: data.has("hides_phone"), on_whatsapp: !data.has("no_whatsapp") });
-      if (made) close();
+      if (!made) return;
+      close();
+      open(made);
     });
     const list = known.map((customer) => el("li", {}, el("button", { type: "button", class: "row row--button", onclick: () => (close(), open(customer)) }, el("strong", {}, customer.name), el("span", {}, customer.phone ? `+${customer.phone}` : customer.user_id))));
     if (list.length) form.append(el("h3", {}, t("known_customers")), el("ul", { class: "rows" }, list));

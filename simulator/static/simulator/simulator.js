@@ -125,11 +125,10 @@ async function createCustomer(person) {
   try {
     const customer = await call("POST", "/simulator/api/customers/", person);
     customers.set(customer.id, customer);
-    openPhone(customer, { focus: true });
-    return true;
+    return customer;
   } catch (error) {
     toast(t("failed_call", { why: error.message }));
-    return false;
+    return null;
   }
 }
 

@@ -5,24 +5,32 @@ import { timeOf } from "./text.js";
 
 const EVERY = 1000;
 const AFTER_TROUBLE = 5000;
+// Ids are dealt out before the commit: a lower one may be seen after a higher one.
+const OVERLAP = 50;
 
 export class Trace {
   #customer = null;
-  #shown = "";
+  #known = new Set();
+  #last = 0;
   #timer = 0;
 
   constructor(host, title) {
     this.host = host;
     this.title = title;
+    this.list = el("ol", { class: "events" });
+    this.words = el("p", { class: "quiet", hidden: true });
+    host.append(this.words, this.list);
     document.addEventListener("visibilitychange", () => !document.hidden && this.#soon(0));
   }
 
   follow(customer) {
     if (customer?.id === this.#customer?.id) return;
     this.#customer = customer;
-    this.#shown = "";
+    this.#known.clear();
+    this.#last = 0;
     this.title.textContent = customer?.name ?? "";
-    this.host.replaceChildren();
+    this.list.replaceChildren();
+    this.#say("");
     this.#soon(0);
   }
 
@@ -36,8 +44,7 @@ export class Trace {
     if (!customer || document.hidden) return;
     let wait = EVERY;
     try {
-      const who = customer.phone && !customer.hides_phone ? `phone=${customer.phone}` : `user_id=${encodeURIComponent(customer.user_id)}`;
-      const { events } = await call("GET", `/conversations/trace/?${who}`);
+      const { events } = await call("GET", `/conversations/trace/?${this.#question(customer)}`);
       if (customer === this.#customer) this.#show(events ?? [], customer);
     } catch (error) {
       if (customer === this.#customer) this.#say(t("trace_off", { why: error.message }));
@@ -46,37 +53,32 @@ export class Trace {
     this.#soon(wait);
   }
 
+  #question(customer) {
+    const who = customer.phone && !customer.hides_phone ? { phone: customer.phone } : { user_id: customer.user_id };
+    return new URLSearchParams({ ...who, after: String(Math.max(0, this.#last - OVERLAP)) });
+  }
+
   #say(words) {
-    if (this.#shown === words) return;
-    this.#shown = words;
-    this.host.replaceChildren(el("p", { class: "quiet" }, words));
+    if (this.words.textContent === words) return;
+    this.words.textContent = words;
+    this.words.hidden = !words;
   }
 
   #show(events, customer) {
-    if (!events.length) return this.#say(t("trace_empty", { name: customer.name }));
-    const text = JSON.stringify(events);
-    if (text === this.#shown) return undefined;
-    const known = this.#known(events);
-    this.#shown = text;
-    const atEnd = this.host.scrollHeight - this.host.scrollTop - this.host.clientHeight < 60;
-    if (known === 0) this.host.replaceChildren(el("ol", { class: "events" }));
-    this.host.firstElementChild.append(...events.slice(known).map(event));
-    if (atEnd) this.host.scrollTop = this.host.scrollHeight;
-    return undefined;
-  }
-
-  /** How many events stand on the page already, unchanged and in the same order. */
-  #known(events) {
-    let before;
-    try {
-      before = JSON.parse(this.#shown);
-    } catch {
-      return 0;
+    const fresh = events.filter((each) => !this.#known.has(keyOf(each)));
+    for (const each of fresh) {
+      this.#known.add(keyOf(each));
+      this.#last = Math.max(this.#last, each.id ?? 0);
     }
-    const same = before.length <= events.length && before.every((each, index) => JSON.stringify(each) === JSON.stringify(events[index]));
-    return same ? before.length : 0;
+    this.#say(this.#known.size ? "" : t("trace_empty", { name: customer.name }));
+    if (!fresh.length) return;
+    const atEnd = this.host.scrollHeight - this.host.scrollTop - this.host.clientHeight < 60;
+    this.list.append(...fresh.map(event));
+    if (atEnd) this.host.scrollTop = this.host.scrollHeight;
   }
 }
+
+const keyOf = (data) => data.id ?? JSON.stringify(data);
 
 function event(data) {
   const where = [data.flow, data.version && t("version", { version: shortVersion(data.version) }), data.step].filter(Boolean).join(" · ");
