@@ -35,6 +35,7 @@ def take_over(conversation: Conversation, user: Person) -> None:
             Q(owner__in=["bot", "waiting", "closed"]),
             {"owner": "person", "owner_user_id": user.pk, "waiting_since": None},
         )
+        _silence_bot(cursor, conversation)
         taken = _handoffs(conversation, "open").update(state="taken", by_id=user.pk)
         if not taken:
             Handoff.objects.create(
@@ -45,6 +46,15 @@ def take_over(conversation: Conversation, user: Person) -> None:
                 opened_at=now,
             )
         _record(cursor, "conversation_taken_over", conversation, user, now)
+
+
+def _silence_bot(cursor: database.Cursor, conversation: Conversation) -> None:
+    """What the bot had queued and not yet sent is not said any more, and does not hold up what the person says."""
+    cursor.run(
+        "UPDATE conversations_outbox SET state = 'cancelled', reason = 'a person took over'"
+        " WHERE contact_id = %s AND phone_number_id = %s AND kind = 'reply' AND state IN ('queued', 'leased')",
+        [conversation.contact_id, conversation.phone_number_id],
+    )
 
 
 def hand_back(conversation: Conversation, user: Person) -> None:

@@ -17,6 +17,7 @@ def sweep() -> dict[str, int]:
     with database.write() as cursor:
         return {
             "expired": _expire(cursor),
+            "silenced": _silence(cursor),
             "ambiguous": _doubt(cursor),
             "queued": _retry_on_evidence(cursor),
             "parked": _park(cursor),
@@ -32,7 +33,24 @@ def _is_needed() -> bool:
         " OR (state IN ('queued', 'leased') AND expires_at <= %s) LIMIT 1",
         [moment],
     )
-    return row is not None
+    return (
+        row is not None
+        or cursor.one(f"SELECT 1 FROM conversations_outbox WHERE {_UNSAID} LIMIT 1") is not None
+    )
+
+
+# A turn that was under way while a person took over has queued what must not be said any more.
+_UNSAID = (
+    "state IN ('queued', 'leased') AND kind = 'reply' AND EXISTS (SELECT 1 FROM conversations_conversation AS c"
+    " WHERE c.contact_id = conversations_outbox.contact_id AND c.owner = 'person'"
+    " AND c.phone_number_id = conversations_outbox.phone_number_id)"
+)
+
+
+def _silence(cursor: database.Cursor) -> int:
+    return cursor.run(
+        f"UPDATE conversations_outbox SET state = 'cancelled', reason = 'a person took over' WHERE {_UNSAID}"
+    )
 
 
 def _expire(cursor: database.Cursor) -> int:
