@@ -138,6 +138,10 @@ def complete(call: Started, outcome: Outcome, code_hash: str) -> bool:
         "send": list(outcome.send),
         "reason": outcome.reason,
     }
+    return database.again(lambda: _settle(call, outcome, result, code_hash))
+
+
+def _settle(call: Started, outcome: Outcome, result: Mapping[str, Any], code_hash: str) -> bool:
     with database.write() as cursor:
         settled = cursor.rows(
             "UPDATE conversations_call SET state = %s, result = %s, seconds = %s, trace = %s, code_hash = %s,"

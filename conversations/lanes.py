@@ -19,9 +19,13 @@ class Claimed:
     contact_id: int
     epoch: int
     attempts: int
-    out_seq: int
     low_seq: int
     is_calling: bool
+
+    @property
+    def is_suspect(self) -> bool:
+        """Its last turn did not come to its end: it is worked on alone, one input at a time."""
+        return self.attempts > 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +61,12 @@ def claim(limit: int, *, suspects: bool = False) -> list[Claimed]:
             " WHERE contact_id IN (SELECT contact_id FROM conversations_lane"
             "  WHERE pending > 0 AND runnable_at <= {now} AND lease_until < {now}"
             f"  AND {attempts} ORDER BY runnable_at LIMIT %s {{skip}}) AND lease_until < {{now}}"
-            " RETURNING contact_id, epoch, turn_attempts, out_seq, low_seq, is_calling",
+            " RETURNING contact_id, epoch, turn_attempts, low_seq, is_calling",
             [1 if suspects else limit],
         )
     return [
-        Claimed(contact_id=c, epoch=e, attempts=a, out_seq=o, low_seq=low, is_calling=bool(calling))
-        for c, e, a, o, low, calling in rows
+        Claimed(contact_id=c, epoch=e, attempts=a, low_seq=low, is_calling=bool(calling))
+        for c, e, a, low, calling in rows
     ]
 
 
@@ -76,13 +80,14 @@ _release_columns = {
 }
 
 
-def commit(cursor: database.Cursor, releases: Sequence[Release]) -> set[int]:
+def commit(cursor: database.Cursor, releases: Sequence[Release]) -> dict[int, int]:
     """Release lanes with their new counts; only those returned still held their epoch, only those may be written.
 
-    A lane in a call is not runnable until ``resume``; one with inputs left is runnable again behind the others.
+    Gives the first of each lane's outgoing numbers: staff may have taken some since the claim. A lane in a call
+    is not runnable until ``resume``; one with inputs left is runnable again behind the others.
     """
     if not releases:
-        return set()
+        return {}
     rows = [
         (r.contact_id, r.epoch, r.consumed, r.sent, r.low_seq, r.is_calling)
         for r in sorted(releases, key=lambda r: r.contact_id)
@@ -97,10 +102,13 @@ def commit(cursor: database.Cursor, releases: Sequence[Release]) -> set[int]:
         f" runnable_at = CASE WHEN v.is_calling THEN {far} ELSE {{now}} END"
         f" FROM {source.sql}"
         " WHERE conversations_lane.contact_id = v.contact_id AND conversations_lane.epoch = v.epoch"
-        " RETURNING conversations_lane.contact_id",
+        # A lane that was released is not released again, should a commit be repeated whose answer was lost.
+        " AND conversations_lane.lease_until > '2001-01-01 00:00:00+00'"
+        " RETURNING conversations_lane.contact_id, conversations_lane.out_seq",
         source.params,
     )
-    return {int(row[0]) for row in returned}
+    sent = {release.contact_id: release.sent for release in releases}
+    return {int(c): int(following) - sent[int(c)] for c, following in returned}
 
 
 def give_back(contact_id: int, epoch: int, *, after_seconds: float) -> None:
@@ -171,6 +179,19 @@ def resume(cursor: database.Cursor, contact_ids: Sequence[int]) -> None:
     """Make lanes runnable whose call has a result."""
     among = cursor.among("contact_id", "id", list(contact_ids))
     cursor.run(f"UPDATE conversations_lane SET runnable_at = {{now}} WHERE {among.sql}", among.params)
+
+
+def wake_answered() -> int:
+    """Make lanes runnable that sleep although a call's result is there: its wake-up and a commit crossed."""
+    asleep = (
+        " WHERE pending > 0 AND is_calling AND runnable_at > {now} AND EXISTS (SELECT 1"
+        "  FROM conversations_inbox AS i WHERE i.contact_id = conversations_lane.contact_id"
+        "  AND i.seq >= conversations_lane.low_seq AND i.state = 'new' AND i.kind = 'call')"
+    )
+    if database.read().one(f"SELECT 1 FROM conversations_lane {asleep} LIMIT 1") is None:
+        return 0
+    with database.write() as cursor:
+        return cursor.run(f"UPDATE conversations_lane SET runnable_at = {{now}} {asleep}")
 
 
 def take_out_numbers(cursor: database.Cursor, contact_id: int, count: int) -> int:

@@ -59,6 +59,7 @@ class SessionRow:
     campaign: dict[str, Any] | None
     journaled: int
     started_at: datetime
+    is_new: bool = False
     is_changed: bool = False
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from celery import shared_task
 from django.db import close_old_connections, connections
 
-from conversations import calls, clock, hints, reconcile, sender, splitter, timers, turns
+from conversations import calls, clock, hints, lanes, reconcile, sender, splitter, timers, turns
 from flows import database
 
 log = logging.getLogger(__name__)
@@ -145,7 +145,7 @@ def _for_a_while(loop: Loop, channel: str) -> int:
 def sweep() -> dict[str, int]:
     """Take up what nobody was woken for: the same work, found by looking."""
     counts = reconcile.sweep()
-    counts["calls"] = calls.recover()
+    counts["calls"] = calls.recover() + lanes.wake_answered()
     if _inward_work():
         drain_loop.start()
     if sender.waiting_numbers():

@@ -1,6 +1,7 @@
 """Turns: many lanes in one transaction. Claim, read, run the engine lane by lane, commit what still holds.
 
-A lane whose engine raises drops out of its batch alone; after three attempts its input is set aside.
+A lane whose engine raises drops out of its batch alone. What failed is tried again input by input, so that after
+three attempts the one that fails is set aside and not one that stood beside it.
 """
 
 import logging
@@ -36,7 +37,7 @@ def work(limit: int | None = None) -> int:
     claimed = lanes.claim(limit or settings.WHATSFLOW_LANES_PER_BATCH)
     if claimed:
         reach("turn.claimed")
-        done += _turn(claimed)
+        done += _turn_batch(claimed)
     suspects = lanes.claim(1, suspects=True)
     if suspects:
         done += _turn_suspect(suspects[0])
@@ -46,20 +47,39 @@ def work(limit: int | None = None) -> int:
 def _turn_suspect(lane: Claimed) -> int:
     if lane.attempts > lanes.MAX_ATTEMPTS:
         return _quarantine(lane, "its turn ended this process again and again", "")
-    return _turn([lane])
-
-
-def _turn(claimed: Sequence[Claimed]) -> int:
-    try:
-        return _turn_batch(claimed)
-    except Exception:
-        # Nothing was written: the lanes need not wait for their leases to run out. Their attempts stay counted.
-        with suppress(DatabaseError):
-            lanes.let_go([(lane.contact_id, lane.epoch) for lane in claimed])
-        raise
+    return _turn_alone(lane)
 
 
 def _turn_batch(claimed: Sequence[Claimed]) -> int:
+    """A turn of all; where what one lane wrote cannot be stored, each takes its turn alone."""
+    try:
+        return _turn(claimed)
+    except OperationalError:
+        _let_go(claimed)
+        raise
+    except Exception:
+        log.exception("a batch of %s lanes failed; they are worked on one by one", len(claimed))
+        return sum(_turn_alone(lane) for lane in claimed)
+
+
+def _turn_alone(lane: Claimed) -> int:
+    try:
+        return _turn([lane])
+    except OperationalError:
+        _let_go([lane])
+        raise
+    except Exception as error:  # noqa: BLE001 - the door of this way: whatever went wrong is counted and kept
+        _fail(lane, error)
+        return 0
+
+
+def _let_go(claimed: Sequence[Claimed]) -> None:
+    """Nothing was written: the lanes need not wait for their leases to run out. Their attempts stay counted."""
+    with suppress(DatabaseError):
+        lanes.let_go([(lane.contact_id, lane.epoch) for lane in claimed])
+
+
+def _turn(claimed: Sequence[Claimed]) -> int:
     cursor = database.read()
     inputs = inbox.fetch(cursor, claimed)
     flat = [one for many in inputs.values() for one in many]
@@ -69,7 +89,7 @@ def _turn_batch(claimed: Sequence[Claimed]) -> int:
     releases: list[lanes.Release] = []
     began = time.monotonic()
     for lane in claimed:
-        if time.monotonic() - began > ENGINE_SECONDS:
+        if releases and time.monotonic() - began > ENGINE_SECONDS:
             releases.append(_untouched(lane))
             continue
         walk = _walk(lane, inputs[lane.contact_id], around, now)
@@ -77,7 +97,7 @@ def _turn_batch(claimed: Sequence[Claimed]) -> int:
             walks.append(walk)
             releases.append(_release(walk, inputs[lane.contact_id]))
     reach("turn.mid")
-    _commit(walks, releases, now)
+    database.again(lambda: _commit(walks, releases, now))
     reach("turn.after_commit")
     return sum(walk.turns for walk in walks)
 
@@ -87,18 +107,28 @@ def _walk(
 ) -> Walk | None:
     try:
         walk = Walk(lane, around, registry.current(), now, _history)
-        for one in sorted(inputs, key=Input.order):
+        waiting = sorted(inputs, key=Input.order)
+        while one := next((i for i in waiting if walk.may_take(i)), None):
             walk.take(one)
+            waiting.remove(one)
+            if lane.is_suspect:
+                break
     except OperationalError:
         raise
-    except Exception as error:  # the door of the engine: one lane's fault must not reach its neighbors
-        log.exception("a turn of contact %s failed", lane.contact_id)
-        if lane.attempts >= lanes.MAX_ATTEMPTS:
-            _quarantine(lane, f"{type(error).__name__}: {error}", traceback.format_exc())
-        else:
-            lanes.give_back(lane.contact_id, lane.epoch, after_seconds=RETRY_AFTER_SECONDS * lane.attempts)
+    except Exception as error:  # noqa: BLE001 - the door of the engine: a lane's fault must not reach its neighbors
+        _fail(lane, error)
         return None
     return walk
+
+
+def _fail(lane: Claimed, error: Exception) -> None:
+    """Let a lane wait and try again, or set its input aside when its attempts are used up."""
+    log.error("a turn of contact %s failed", lane.contact_id, exc_info=error)
+    if lane.attempts >= lanes.MAX_ATTEMPTS:
+        trace = "".join(traceback.format_exception(error))
+        _quarantine(lane, f"{type(error).__name__}: {error}", trace)
+    else:
+        lanes.give_back(lane.contact_id, lane.epoch, after_seconds=RETRY_AFTER_SECONDS * lane.attempts)
 
 
 def _history(contact_id: int, flow_id: str) -> tuple[int, datetime | None]:
@@ -139,6 +169,8 @@ def _commit(walks: Sequence[Walk], releases: Sequence[lanes.Release], now: datet
     with database.write() as cursor:
         held = lanes.commit(cursor, releases)
         kept = [walk for walk in walks if walk.lane.contact_id in held]
+        for walk in kept:
+            walk.number_messages(held[walk.lane.contact_id])
         if kept:
             _write(cursor, kept, now)
         reach("turn.before_commit")
@@ -153,8 +185,8 @@ def _write(cursor: database.Cursor, walks: Sequence[Walk], now: datetime) -> Non
     messages = [bubble for w in writes for bubble in w.messages]
     outbox.add(cursor, [message for message, *_ in messages])
     outbox.add_bubbles(cursor, messages)
-    timers.retire(cursor, [(r.id, r.session.wait_no, r.session.state == "ended") for r in rows])
     timers.set_many(cursor, [row for w in writes for row in w.timers.values()])
+    timers.retire(cursor, [(r.id, r.session.wait_no, r.session.state == "ended") for r in rows])
     calls.add(cursor, [row for w in writes for row in w.called])
     consent.apply(cursor, [change for w in writes for change in w.consents])
     _write_contacts(cursor, walks)
@@ -296,20 +328,46 @@ def _write_handoffs(cursor: database.Cursor, rows: Sequence[tuple[Any, ...]]) ->
     )
 
 
+def _fail_session(cursor: database.Cursor, session_id: str) -> None:
+    """End a session whose call's result cannot be taken: it would wait for it for ever, and its contact with it."""
+    now = clock.now(cursor)
+    rows = cursor.rows(
+        "UPDATE conversations_session SET state = 'ended', outcome = 'failed', ended_at = %s, updated_at = %s"
+        " WHERE id = %s AND state <> 'ended' RETURNING contact_id, phone_number_id, flow_id",
+        [now, now, session_id],
+    )
+    facts.record(
+        cursor,
+        [
+            facts.Fact(
+                at=now,
+                name="session_ended",
+                contact_id=contact_id,
+                session_id=session_id,
+                flow_id=flow_id,
+                phone_number_id=number,
+                data={"outcome": "failed", "reason": "the result of its call could not be taken"},
+            )
+            for contact_id, number, flow_id in rows
+        ],
+    )
+
+
 def _quarantine(lane: Claimed, cause: str, trace: str) -> int:
     """Set the head of a lane aside as dead and let the others of the same contact go on."""
     with database.write() as cursor:
         inputs = inbox.fetch(cursor, [lane])[lane.contact_id]
         if not inputs:
             return 0
-        head = inputs[0]
-        remaining = [one for one in inputs if one.id != head.id]
+        # What a suspect lane's turn takes first: while it calls, only a result moves it.
+        results = [one for one in inputs if one.kind == "call"] if lane.is_calling else []
+        head = min(results or inputs, key=Input.order)
         release = lanes.Release(
             contact_id=lane.contact_id,
             epoch=lane.epoch,
             consumed=1,
             sent=0,
-            low_seq=inbox.lowest_open(lane, inputs, {head.id}) if remaining else head.seq + 1,
+            low_seq=inbox.lowest_open(lane, inputs, {head.id}),
             is_calling=False,
         )
         if lane.contact_id in lanes.commit(cursor, [release]):
@@ -318,5 +376,7 @@ def _quarantine(lane: Claimed, cause: str, trace: str) -> int:
                 [lane.attempts, head.id],
             )
             facts.bury(cursor, "inbox", str(head.id), cause=cause, trace=trace, attempts=lane.attempts)
+            if head.kind == "call":
+                _fail_session(cursor, str(head.payload["session_id"]))
             log.error("an input of contact %s is set aside: %s", lane.contact_id, cause)
     return 1

@@ -96,15 +96,15 @@ class Walk:
         self._sent = 0
 
     # --- Inputs ----------------------------------------------------------------------------------------------
-    def take(self, one: Input) -> bool:
-        """Work on one input; False leaves it waiting, for a call of its session is still under way."""
-        row = self.sessions.get(one.phone_number_id)
-        if row is not None and row.session.state == "calling" and one.kind in {"message", "start"}:
-            return False
+    def take(self, one: Input) -> None:
+        """Work on one input."""
         _takers[one.kind](self, one)
         self.writes.done.append(one.id)
         self.turns += 1
-        return True
+
+    def may_take(self, one: Input) -> bool:
+        """Whether it is this input's turn: while a call is under way what the contact says waits for its result."""
+        return not (self.is_blocked and one.kind in {"message", "start"})
 
     @property
     def is_blocked(self) -> bool:
@@ -182,7 +182,10 @@ class Walk:
         reentry: Any = flow.reentry if flow else "always"
         if reentry == "always":
             return True
-        count, last_at = self.history(self.contact.id, candidate.flow_id)
+        if any(row.flow_id == candidate.flow_id and row.is_new for row in self.writes.sessions.values()):
+            count, last_at = 1, self.now
+        else:
+            count, last_at = self.history(self.contact.id, candidate.flow_id)
         if reentry == "once" or last_at is None:
             return count == 0
         every = reentry["every"] if isinstance(reentry, Mapping) else reentry
@@ -255,6 +258,7 @@ class Walk:
             campaign=campaign,
             journaled=0,
             started_at=self.now,
+            is_new=True,
         )
         self.sessions[one.phone_number_id] = row
         record = {"flow_hash": flow_hash, "trigger": trigger.to_json() if trigger else None}
@@ -402,6 +406,7 @@ class Walk:
         answers = [m for m, _, _, _ in self.writes.messages[before:]]
         is_reasked = any(f.name == "reply_refused" for f in self.writes.facts)
         if message.type != "text" or not answers or is_reasked:
+            conversation.is_changed |= "pair" in conversation.guard
             conversation.guard = guards.forget_pair(conversation.guard)
             return
         answered = "\0".join(outbox.text_of(m.content) for m in answers)
@@ -448,7 +453,7 @@ class Walk:
             id=outbox.new_id(),
             dedup_key=f"ref:{ref}",
             contact_id=self.contact.id,
-            seq=self.lane.out_seq + self._sent,
+            seq=self._sent,  # its place in this turn; the commit gives it its number
             phone_number_id=one.phone_number_id,
             content=content,
             kind=kind,
@@ -475,6 +480,13 @@ class Walk:
     @property
     def sent(self) -> int:
         return self._sent
+
+    def number_messages(self, first: int) -> None:
+        """Give this turn's messages their numbers in the contact's outgoing order."""
+        self.writes.messages = [
+            (replace(message, seq=first + n), *rest)
+            for n, (message, *rest) in enumerate(self.writes.messages)
+        ]
 
     # --- Small things ----------------------------------------------------------------------------------------
     def _conversation(self, one: Input) -> ConversationRow:

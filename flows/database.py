@@ -6,22 +6,29 @@ PostgreSQL, ``json_each`` on SQLite. Values are always parameters.
 """
 
 import json
+import logging
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
-from django.db.utils import DatabaseError
+from django.db.utils import DatabaseError, OperationalError
 
 type_names = {"id": "bigint", "int": "integer", "text": "text", "json": "jsonb", "time": "timestamptz"}
 # SQLite has one writer: threads of one process queue here instead of spinning on the file's lock.
 _sqlite_writer = threading.RLock()
 
+# How long to wait before a transaction is tried again.
+RETRY_SECONDS = (0.05, 0.2)
+logger = logging.getLogger(__name__)
+
 Row = tuple[Any, ...]
+T = TypeVar("T")
 
 
 def is_postgres(alias: str = DEFAULT_DB_ALIAS) -> bool:
@@ -175,6 +182,21 @@ def write(alias: str = DEFAULT_DB_ALIAS) -> Iterator[Cursor]:
     """One write transaction: commits whole or not at all. Never hold it across a network call."""
     with _sqlite_writer if not is_postgres(alias) else nullcontext(), transaction.atomic(using=alias):
         yield Cursor(alias)
+
+
+def again(work: Callable[[], T]) -> T:
+    """Run ``work``, one transaction that may come twice, once more where the database was busy or two crossed.
+
+    Raises: OperationalError after the last try.
+    """
+    for wait in RETRY_SECONDS:
+        try:
+            return work()
+        except OperationalError:
+            logger.warning("a transaction is tried again", exc_info=True)
+            connections[DEFAULT_DB_ALIAS].close_if_unusable_or_obsolete()
+            time.sleep(wait)
+    return work()
 
 
 def read(alias: str = DEFAULT_DB_ALIAS) -> Cursor:
