@@ -49,4 +49,5 @@ class Command(BaseCommand):
         for name in broken:
             self.stderr.write(f"{name} was not loaded; what was live before stays live")
         done = f"{len(report.published)} published, {len(report.retired)} retired, {len(broken)} broken"
-        self.stdout.write(f"{len(report.files)} files: {done}")
+        count = len(report.files)
+        self.stdout.write(f"{count} file{'' if count == 1 else 's'}: {done}")

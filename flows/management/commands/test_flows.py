@@ -34,9 +34,9 @@ class Command(BaseCommand):
         library = loader.library(files, [lint_data(source.read(name)) for name in source.data_files()], {})
         passed = [self._play(test, library, verbose=verbose) for test in tests]
         count, failed = len(passed), passed.count(False)
-        self.stdout.write(
-            f"{count} test files, {failed} with failures" if failed else f"{count} test files pass"
-        )
+        files_words = "1 test file" if count == 1 else f"{count} test files"
+        verdict = f", {failed} with failures" if failed else " passes" if count == 1 else " pass"
+        self.stdout.write(files_words + verdict)
         if failed:
             raise SystemExit(1)
 
