@@ -146,6 +146,7 @@ def test_sizes_count_bytes():
 
 def test_printing_keeps_letters_as_they_are():
     assert printed({"a": "é"}) == '{"a": "é"}'
+    assert printed("{{ é") == "{{ é"
 
 
 # --- dates ---------------------------------------------------------------------------------------
