@@ -193,7 +193,11 @@ def _check_title(check: Check, value: Any, path: Path, limit: str) -> None:
 def check_list(check: Check) -> None:
     _check_frame(check, "list.body", is_text_header=True)
     body = check.content.get("body")
-    if isinstance(body, str) and LIMITS["body"] < len(body) <= LIMITS["list.body"] and not check.is_open(body):
+    if (
+        isinstance(body, str)
+        and LIMITS["body"] < len(body) <= LIMITS["list.body"]
+        and not check.is_open(body)
+    ):
         check.add(("body",), "WF305", f"{len(body)} characters; older clients show {LIMITS['body']}")
     check.key_text("button", "list.button")
     ids: list[tuple[Path, Any]] = []
