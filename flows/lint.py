@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from flows.dataset import Source
@@ -17,7 +18,7 @@ from flows.recovery import Problem
 _consent_words: set[str] = set()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class LintedFile:
     """A flow file after lint; ``hash`` is that of its content, "" where there is none to publish."""
 
@@ -41,7 +42,7 @@ class LintedFile:
         """A fault of this file with its place."""
         return _Places({self.name: self.source.document}, {}).finding(self.name, fault)
 
-    @property
+    @cached_property
     def hash(self) -> str:
         return "" if self.is_broken else flow_hash(self.value)
 

@@ -68,7 +68,8 @@ def load(source: Dataset | None = None) -> Report:
     tests = testing.lint_tests(
         [source.read(name) for name in source.test_files()], [f.flow_id for f in linted]
     )
-    tests = testing.play(linted, tests, library(linted, data, _live_flows()))
+    if tests:
+        tests = testing.play(linted, tests, library(linted, data, _live_flows()))
     flows = testing.block(linted, tests)
     with database.write() as cursor:
         _lock_generation()

@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 
 from flows.engine.claims import Claim, claims_of
 from flows.engine.faults import Path
-from flows.engine.graph import Graph, Node, build
+from flows.engine.graph import Graph, Node, build, nodes_of
 
 MAX_DEPTH = 8
 
@@ -55,7 +55,7 @@ class FlowSummary:
 
     @cached_property
     def step_ids(self) -> frozenset[str]:
-        return frozenset(build(self.document).nodes)
+        return frozenset(nodes_of(self.document))
 
     @property
     def is_active(self) -> bool:
@@ -91,6 +91,14 @@ class Catalog:
     @cached_property
     def _graphs(self) -> dict[str, Graph]:
         return {}
+
+    def graph_of(self, document: Mapping[str, Any]) -> Graph:
+        """The graph of a document, which may be that of a flow known here."""
+        flow_id = document.get("id")
+        known = self.flows.get(flow_id) if isinstance(flow_id, str) else None
+        if known is not None and known.document is document:
+            return self.graph(known.flow_id)
+        return build(document, self.waits_in)
 
     def graph(self, flow_id: str) -> Graph:
         if flow_id not in self._graphs:
@@ -154,7 +162,7 @@ class Catalog:
 
 
 def _links(document: Mapping[str, Any]) -> Iterable[Link]:
-    for node in build(document).nodes.values():
+    for node in nodes_of(document).values():
         target = node.raw.get("flow")
         if node.type == "flow" and isinstance(target, str) and node.is_active:
             yield _link(node, target)

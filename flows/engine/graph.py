@@ -98,6 +98,11 @@ def steps_of(document: Mapping[str, Any]) -> list[tuple[int, Mapping[str, Any]]]
     )
 
 
+def nodes_of(document: Mapping[str, Any]) -> dict[str, Node]:
+    """The steps of a document by their ids; of two with one id the first."""
+    return _nodes(document, lambda _: True)
+
+
 def _nodes(document: Mapping[str, Any], waits_in: Callable[[str], bool]) -> dict[str, Node]:
     first: dict[str, tuple[int, Mapping[str, Any]]] = {}
     for index, step in steps_of(document):

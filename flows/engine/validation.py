@@ -20,7 +20,6 @@ from flows.engine import (
 )
 from flows.engine.catalog import Catalog, FlowSummary
 from flows.engine.faults import Fault, Path
-from flows.engine.graph import build
 from flows.engine.subject import Subject
 from flows.engine.vocabulary import FLOW, MAX_STEPS
 from flows.engine.walk import Walk, an, kind_of, spelled
@@ -117,7 +116,7 @@ def _examined(original: Mapping[str, Any], form: Canonical, catalog: Catalog) ->
     subject = Subject(
         flow_id=flow_id if isinstance(flow_id, str) else "",
         document=document,
-        graph=build(document, catalog.waits_in),
+        graph=catalog.graph_of(document),
         catalog=catalog,
         walk=walk,
         is_older=form.is_older,
