@@ -21,6 +21,6 @@ def redact(value: Any) -> Any:
         return _digits.sub(lambda found: mask_phone(found[0]), value)
     if isinstance(value, dict):
         return {redact(key): redact(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [redact(entry) for entry in value]
+    if isinstance(value, list | tuple):
+        return type(value)(redact(entry) for entry in value)
     return value

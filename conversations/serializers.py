@@ -126,6 +126,10 @@ class ConversationSerializer(serializers.ModelSerializer[Conversation]):
         ]
         read_only_fields = fields
 
+    def to_representation(self, instance: Conversation) -> dict[str, Any]:
+        shown = super().to_representation(instance)
+        return shown if _may_see_numbers(self) else shown | {"last_text": redact(shown["last_text"])}
+
 
 class MessageSerializer(serializers.ModelSerializer[Message]):
     number = serializers.CharField(source="phone_number_id", read_only=True)
@@ -163,7 +167,9 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
 
     def to_representation(self, instance: Message) -> dict[str, Any]:
         shown = super().to_representation(instance)
-        return shown if _may_see_numbers(self) else shown | {"content": redact(shown["content"])}
+        if _may_see_numbers(self):
+            return shown
+        return shown | {"content": redact(shown["content"]), "text": redact(shown["text"])}
 
 
 class NewMessageSerializer(StrictSerializer):

@@ -1,9 +1,12 @@
 """Rows for tests, made as the machine leaves them."""
 
+import json
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import factory
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, User
 from factory.django import DjangoModelFactory
 
@@ -36,6 +39,12 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+@cache
+def hashed() -> str:
+    """Hashing takes a good part of a second by design: once is enough."""
+    return make_password(PASSWORD)
+
+
 class UserFactory(DjangoModelFactory[User]):
     class Meta:
         model = User
@@ -43,7 +52,7 @@ class UserFactory(DjangoModelFactory[User]):
 
     username = factory.Sequence(lambda n: f"user{n}")
     is_staff = True
-    password = factory.django.Password(PASSWORD)
+    password = factory.LazyFunction(hashed)
 
     @factory.post_generation
     def group(self: Any, create: bool, name: str | None, **_: Any) -> None:
@@ -255,12 +264,15 @@ class FlowVersionFactory(DjangoModelFactory[FlowVersion]):
 
     hash = "f" * 64
     flow_id = "test_ride"
-    source = "{}"
+    source = json.dumps(
+        {"id": "test_ride", "steps": [{"id": "pick", "content": {"type": "text", "body": "Which?"}}]}
+    )
 
 
 class PublicationFactory(DjangoModelFactory[Publication]):
     class Meta:
         model = Publication
+        django_get_or_create = ("flow_id", "number")
 
     flow_id = "test_ride"
     number = 3
@@ -270,6 +282,7 @@ class PublicationFactory(DjangoModelFactory[Publication]):
 class FlowRecordFactory(DjangoModelFactory[FlowRecord]):
     class Meta:
         model = FlowRecord
+        django_get_or_create = ("flow_id",)
 
     flow_id = "test_ride"
     name = "Book a test ride"

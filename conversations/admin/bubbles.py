@@ -9,6 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from conversations.masking import redact
 from conversations.models import Message, Outbox
 from conversations.queries import Entry, failure_words
 
@@ -113,8 +114,9 @@ class Marker:
     kind: str = field(default="marker")
 
 
-def draw(entry: Entry) -> Bubble | Marker:
-    return _bubble(entry.message, entry.outbox) if entry.message else _marker(entry)
+def draw(entry: Entry, *, masked: bool) -> Bubble | Marker:
+    """Draw one line; ``masked`` hides long numbers in what was said."""
+    return _bubble(entry.message, entry.outbox, masked=masked) if entry.message else _marker(entry)
 
 
 def _marker(entry: Entry) -> Marker:
@@ -129,16 +131,15 @@ def _marker(entry: Entry) -> Marker:
     return Marker(at=event.at, icon=icon, text=(str(text) % _Words(values)).rstrip(" :"))
 
 
-def _bubble(message: Message, outbox: Outbox | None) -> Bubble:
-    content = message.content if isinstance(message.content, Mapping) else {}
-    draw_kind = _kinds.get(message.kind, _plain)
+def _bubble(message: Message, outbox: Outbox | None, *, masked: bool) -> Bubble:
+    drawn = _kinds.get(message.kind, _plain)(message, _record(message.content))
     return Bubble(
         message=message,
         outbox=outbox,
         tick=None if message.is_inbound else _tick(message, outbox),
         failure=_failure(message, outbox),
         failure_tone="warning" if outbox and outbox.state in UNDELIVERED else "danger",
-        **draw_kind(message, content),
+        **(redact(drawn) if masked else drawn),
     )
 
 
@@ -173,6 +174,14 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _record(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _records(value: Any) -> list[Mapping[str, Any]]:
+    return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []
+
+
 def _plain(message: Message, content: Mapping[str, Any]) -> dict[str, Any]:
     """Text, and every kind that is told by its icon, its name and what text it has."""
     icon, name = MEDIA.get(message.kind, ("", ""))
@@ -204,18 +213,12 @@ def _header(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _buttons(message: Message, content: Mapping[str, Any]) -> dict[str, Any]:
-    buttons = [b for b in content.get("buttons", []) if isinstance(b, Mapping)]
+    buttons = _records(content.get("buttons"))
     return _card(message, content) | {"options": tuple((_text(b.get("title")), "reply") for b in buttons)}
 
 
 def _list(message: Message, content: Mapping[str, Any]) -> dict[str, Any]:
-    rows = [
-        row
-        for section in content.get("sections", [])
-        if isinstance(section, Mapping)
-        for row in section.get("rows", [])
-        if isinstance(row, Mapping)
-    ]
+    rows = [row for section in _records(content.get("sections")) for row in _records(section.get("rows"))]
     return _card(message, content) | {
         "list_button": _text(content.get("button")),
         "options": tuple((_text(r.get("title")), _text(r.get("description"))) for r in rows),
@@ -233,18 +236,11 @@ def _card(message: Message, content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _interactive(message: Message, content: Mapping[str, Any]) -> dict[str, Any]:
     """Meta's own object: its texts are one level down."""
-    raw = content.get("interactive")
-    inner = raw if isinstance(raw, Mapping) else {}
-    texts = {
-        key: part.get("text")
-        for key in ("header", "body", "footer")
-        if isinstance(part := inner.get(key), Mapping)
-    }
-    action = inner.get("action") if isinstance(inner.get("action"), Mapping) else {}
-    buttons = [b.get("reply") or {} for b in action.get("buttons", []) if isinstance(b, Mapping)]
-    flat = texts | {
-        "buttons": buttons,
-        "sections": action.get("sections", []),
+    inner = _record(content.get("interactive"))
+    action = _record(inner.get("action"))
+    flat = {key: _record(inner.get(key)).get("text") for key in ("header", "body", "footer")} | {
+        "buttons": [_record(button.get("reply")) for button in _records(action.get("buttons"))],
+        "sections": action.get("sections"),
         "button": action.get("button"),
     }
     return (_list if flat["sections"] else _buttons)(message, flat)

@@ -1,7 +1,9 @@
 """Contacts, what they consented to, and the moves that a person may make for them."""
 
 from typing import Any
+from zoneinfo import available_timezones
 
+from django import forms
 from django.contrib import admin
 from django.db import transaction
 from django.db.models import Model
@@ -10,6 +12,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from conversations import clock, consent
 from conversations.admin import badges
@@ -67,6 +70,39 @@ def _unblock(request: HttpRequest, contact: Contact) -> Any:
     return _("Not blocked any more.")
 
 
+class ContactForm(forms.ModelForm):  # type: ignore[type-arg]  # takes no parameter at run time
+    groups = forms.CharField(
+        label=_("groups"),
+        required=False,
+        help_text=_("Names with commas between them."),
+        widget=UnfoldAdminTextInputWidget,
+    )
+
+    class Meta:
+        model = Contact
+        fields = ["name", "language", "timezone", "fields", "groups"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["groups"] = ", ".join(str(name) for name in self.instance.groups)
+
+    def clean_groups(self) -> list[str]:
+        names = [name.strip() for name in self.cleaned_data["groups"].split(",")]
+        return list(dict.fromkeys(name for name in names if name))
+
+    def clean_fields(self) -> dict[str, Any]:
+        value = self.cleaned_data["fields"] or {}
+        if not isinstance(value, dict):
+            raise forms.ValidationError(_('Give an object, like {"city": "Pune"}.'))
+        return value
+
+    def clean_timezone(self) -> str:
+        name: str = self.cleaned_data["timezone"]
+        if name and name not in available_timezones():
+            raise forms.ValidationError(_("Give a time zone's name, like Asia/Kolkata."))
+        return name
+
+
 class ReadOnlyInline(TabularInline):  # type: ignore[misc]  # unfold is untyped
     extra = 0
     can_delete = False
@@ -117,7 +153,7 @@ def consent_badge(entry: ConsentEntry) -> SafeString:
 class ContactAdmin(MaskingMixin, BackOfficeAdmin):
     list_display = [
         "__str__",
-        "phone",
+        "full_phone",
         "standing",
         "language",
         "group_names",
@@ -126,14 +162,15 @@ class ContactAdmin(MaskingMixin, BackOfficeAdmin):
     ]
     list_filter = ["is_opted_out", "is_blocked", "has_marketing_consent", "language"]
     ordering = ["-id"]
-    pii_twins = {"phone": "masked_phone", "bsuid": "masked_bsuid", "identities_shown": "identity_count"}
+    form = ContactForm
+    pii_twins = {"full_phone": "masked_phone", "bsuid": "masked_bsuid", "identities_shown": "identity_count"}
     fieldsets = [
         (
             None,
             {
                 "fields": [
                     "name",
-                    ("phone", "bsuid"),
+                    ("full_phone", "bsuid"),
                     "standing",
                     ("language", "timezone"),
                     "fields",
@@ -147,7 +184,7 @@ class ContactAdmin(MaskingMixin, BackOfficeAdmin):
         ),
     ]
     readonly_fields = [
-        "phone",
+        "full_phone",
         "bsuid",
         "masked_phone",
         "masked_bsuid",
@@ -209,10 +246,19 @@ class ContactAdmin(MaskingMixin, BackOfficeAdmin):
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         return ["name", "phone", "bsuid"] if may_see_numbers(request) else ["name"]
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "fields":
+            kwargs["widget"] = UnfoldAdminTextareaWidget(attrs={"rows": 4})
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
     def save_model(self, request: HttpRequest, obj: Contact, form: Any, change: bool) -> None:
         """Write only what was typed: the machine may have changed the rest meanwhile."""
         with transaction.atomic():
             obj.save(update_fields=form.changed_data or ["name"])
+
+    @admin.display(description=_("phone"))
+    def full_phone(self, contact: Contact) -> str:
+        return shown_phone(contact, masked=False) or "–"
 
     @admin.display(description=_("phone"))
     def masked_phone(self, contact: Contact) -> str:

@@ -1,6 +1,7 @@
 """Conversations: the list, and the page on which staff read along, take over, answer and hand back."""
 
 import hashlib
+import re
 from typing import Any
 
 from django import forms
@@ -14,6 +15,7 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from conversations import clock, handoffs, outbox, queries
@@ -22,9 +24,12 @@ from conversations.admin.base import MachineAdmin, may_see_numbers, shown_phone,
 from conversations.admin.bubbles import MARKERS, draw
 from conversations.admin.choices import state_filter
 from conversations.admin.moves import Move, MoveRefused, log
+from conversations.masking import redact
 from conversations.models import Conversation, Handoff, Number, Session
 
 TAKEOVER = "conversations.takeover_conversation"
+# Each rendering has its own; it says nothing of what is shown.
+_token = re.compile(r'name="csrfmiddlewaretoken" value="\w+"')
 
 
 def _take_over(request: HttpRequest, conversation: Conversation) -> str:
@@ -66,7 +71,7 @@ class ConversationAdmin(MachineAdmin):
         "phone",
         "number",
         "owner_badge",
-        "last_text_short",
+        "last_words",
         time_column("last_message_at", _("last message")),
         "unread",
         "flow",
@@ -118,13 +123,11 @@ class ConversationAdmin(MachineAdmin):
             live_state=Subquery(live.values("state")[:1]),
         )
 
-    def get_list_display(self, request: HttpRequest) -> list[str]:
-        self_shown = list(self.list_display)
-        return (
-            self_shown
-            if may_see_numbers(request)
-            else ["masked_phone" if c == "phone" else c for c in self_shown]
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        twins = (
+            {} if may_see_numbers(request) else {"phone": "masked_phone", "last_words": "masked_last_words"}
         )
+        return [twins.get(c, c) if isinstance(c, str) else c for c in self.list_display]
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         return ["contact__name", "contact__phone"] if may_see_numbers(request) else ["contact__name"]
@@ -150,9 +153,12 @@ class ConversationAdmin(MachineAdmin):
         return _owner_badge(conversation)
 
     @admin.display(description=_("last words"))
-    def last_text_short(self, conversation: Conversation) -> str:
-        text = conversation.last_text
-        return text if len(text) <= 48 else text[:47] + "…"
+    def last_words(self, conversation: Conversation) -> str:
+        return Truncator(conversation.last_text).chars(48)
+
+    @admin.display(description=_("last words"))
+    def masked_last_words(self, conversation: Conversation) -> str:
+        return Truncator(redact(conversation.last_text)).chars(48)
 
     @admin.display(description=_("unread"), ordering="unread_count")
     def unread(self, conversation: Conversation) -> SafeString | str:
@@ -200,7 +206,7 @@ class ConversationAdmin(MachineAdmin):
     def thread_view(self, request: HttpRequest, pk: int) -> JsonResponse:
         """Give the thread anew where it differs from what the page shows."""
         html = self._thread(request, self._find(request, str(pk)))
-        version = hashlib.sha256(html.encode()).hexdigest()[:16]
+        version = hashlib.sha256(_token.sub("", html).encode()).hexdigest()[:16]
         if request.GET.get("version") == version:
             return JsonResponse({"version": version})
         return JsonResponse({"version": version, "html": html})
@@ -264,12 +270,13 @@ class ConversationAdmin(MachineAdmin):
             before=int(before) if before.isdecimal() and len(before) < 18 else None,
         )
         now = clock.now()
+        masked = not may_see_numbers(request)
         context = {
             "conversation": conversation,
-            "phone": shown_phone(conversation.contact, masked=not may_see_numbers(request)),
+            "phone": shown_phone(conversation.contact, masked=masked),
             "owner": _owner_badge(conversation),
             "moves": self.offered(request, conversation),
-            "entries": [draw(entry) for entry in thread.entries],
+            "entries": [draw(entry, masked=masked) for entry in thread.entries],
             "earlier": thread.earlier,
             "is_past": bool(before),
             "window_open": queries.window_is_open(conversation, now),

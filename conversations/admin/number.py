@@ -222,6 +222,17 @@ class KillSwitchAdmin(MachineAdmin):
     ) -> HttpResponse:
         return HttpResponseRedirect(reverse("admin:conversations_killswitch_change", args=[1]))
 
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """A page of its own, not a row of a list."""
+        page = {"title": _("Stop all outbound"), "original": None, "show_history": False}
+        return super().change_view(request, object_id, form_url, page | (extra_context or {}))
+
     @admin.display(description=_("state"))
     def state(self, switch: KillSwitch) -> SafeString:
         if not settings.WHATSFLOW_OUTBOUND:

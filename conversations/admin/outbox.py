@@ -6,6 +6,7 @@ from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -16,6 +17,7 @@ from conversations.admin.choices import state_filter
 from conversations.admin.contact import ReadOnlyInline
 from conversations.admin.conversation import link_to_conversation
 from conversations.admin.moves import Move, MoveRefused, log
+from conversations.masking import redact
 from conversations.models import Outbox, SendAttempt
 from conversations.queries import failure_words
 
@@ -149,10 +151,17 @@ class OutboxAdmin(MachineAdmin):
         text = ngettext("%(count)d message decided.", "%(count)d messages decided.", done)
         messages.success(request, text % {"count": done})
 
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        twins = {} if may_see_numbers(request) else {"text": "masked_text"}
+        return [twins.get(c, c) if isinstance(c, str) else c for c in self.list_display]
+
     @admin.display(description=_("message"))
     def text(self, row: Outbox) -> str:
-        words = outbox.text_of(row.content)
-        return words if len(words) <= 60 else words[:59] + "…"
+        return Truncator(outbox.text_of(row.content)).chars(60)
+
+    @admin.display(description=_("message"))
+    def masked_text(self, row: Outbox) -> str:
+        return Truncator(redact(outbox.text_of(row.content))).chars(60)
 
     @admin.display(description=_("state"), ordering="state")
     def state_badge(self, row: Outbox) -> SafeString:

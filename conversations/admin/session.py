@@ -55,7 +55,8 @@ class SessionAdmin(MaskingMixin, MachineAdmin):
                     ("state_badge", "outcome_badge"),
                     ("flow_id", "version", "step_id"),
                     "variables",
-                    ("steps_count", "started_at", "updated_at", "ended_at"),
+                    ("started_at", "updated_at"),
+                    ("ended_at", "steps_count"),
                     "flow_hash",
                 ]
             },
