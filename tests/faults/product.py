@@ -9,10 +9,11 @@ Commands and answers are JSON lines on stdin and stdout.
 import json
 import os
 import signal
-import socketserver
 import sys
 import threading
 import wsgiref.simple_server
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import django
@@ -22,7 +23,7 @@ django.setup()
 from django.conf import settings  # noqa: E402
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 
-from conversations import audit, reconcile, tasks  # noqa: E402
+from conversations import audit, tasks  # noqa: E402
 from conversations.models import Inbox, Lane, Message, Outbox, WebhookDelivery  # noqa: E402
 from flows import database, failpoints, registry  # noqa: E402
 from whatsflow import sweeper  # noqa: E402
@@ -31,9 +32,20 @@ application = get_wsgi_application()
 SWEEP_SECONDS = 0.3
 
 
-class _Server(socketserver.ThreadingMixIn, wsgiref.simple_server.WSGIServer):
-    daemon_threads = True
+class _Server(wsgiref.simple_server.WSGIServer):
+    """Four threads, as granian has them: each keeps its connection to the database."""
+
     request_queue_size = 64
+    pool = ThreadPoolExecutor(4)
+
+    def process_request(self, request: Any, address: Any) -> None:
+        self.pool.submit(self._work, request, address)
+
+    def _work(self, request: Any, address: Any) -> None:
+        try:
+            self.finish_request(request, address)
+        finally:
+            self.shutdown_request(request)
 
 
 class _Quiet(wsgiref.simple_server.WSGIRequestHandler):
@@ -58,29 +70,23 @@ def worker() -> None:
 # --- errands ---------------------------------------------------------------------------------------------------
 
 
-def age(seconds: float) -> None:
-    """Let time pass for what a dead process held: leases run out, what was sent was sent earlier."""
+def bury() -> None:
+    """Let the leases run out that a dead worker held, and let what it had released be in doubt."""
     with database.write() as cursor:
-        cursor.run(
-            "UPDATE conversations_lane SET lease_until = "
-            + database.later("-1")
-            + " WHERE lease_until > {now}"
-        )
-        cursor.run(
-            "UPDATE conversations_call SET lease_until = " + database.later("-1") + " WHERE state = 'started'"
-        )
+        past = database.later("-1")
+        cursor.run(f"UPDATE conversations_lane SET lease_until = {past} WHERE lease_until > {{now}}")
+        cursor.run(f"UPDATE conversations_call SET lease_until = {past} WHERE state = 'started'")
+        cursor.run(f"UPDATE conversations_outbox SET lease_until = {past} WHERE state = 'sending'")
         cursor.run("DELETE FROM flows_lease WHERE name = 'splitter'")
-        for id_, sent_at in cursor.rows(
-            "SELECT id, sent_at FROM conversations_outbox WHERE state IN ('sending', 'ambiguous')"
-        ):
-            earlier = database.as_time(sent_at).timestamp() - seconds
-            moment = database.as_time("1970-01-01").fromtimestamp(earlier, tz=database.UTC)
-            cursor.run(
-                "UPDATE conversations_outbox SET sent_at = %s, lease_until = "
-                + database.later("-1")
-                + " WHERE id = %s",
-                [moment, id_],
-            )
+
+
+def age(seconds: float) -> None:
+    """Let time pass for messages whose fate is unknown."""
+    with database.write() as cursor:
+        rows = cursor.rows("SELECT id, sent_at FROM conversations_outbox WHERE state = 'ambiguous'")
+        for id_, sent_at in rows:
+            earlier = database.as_time(sent_at) - timedelta(seconds=seconds)
+            cursor.run("UPDATE conversations_outbox SET sent_at = %s WHERE id = %s", [earlier, id_])
 
 
 def state() -> dict[str, Any]:
@@ -89,7 +95,8 @@ def state() -> dict[str, Any]:
         "raw": WebhookDelivery.objects.filter(state="raw").count(),
         "inbox": Inbox.objects.filter(state="new").count(),
         "pending": sum(Lane.objects.values_list("pending", flat=True)),
-        "unsent": Outbox.objects.filter(state__in=["queued", "leased", "sending"]).count(),
+        "queued": Outbox.objects.filter(state__in=["queued", "leased"]).count(),
+        "sending": Outbox.objects.filter(state="sending").count(),
         "unknown": Outbox.objects.filter(state="ambiguous").count(),
         "calls": database.read().one(
             "SELECT count(*) FROM conversations_call WHERE state IN ('queued', 'started')"
@@ -159,12 +166,12 @@ def stuck() -> dict[str, Any]:
 
 
 ERRANDS = {
+    "bury": bury,
     "stuck": stuck,
     "age": age,
     "state": state,
     "outcome": outcome,
     "empty": empty,
-    "park": lambda: reconcile.sweep(),
 }
 
 
