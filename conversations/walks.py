@@ -163,16 +163,11 @@ class Walk:
                 self._start(one, first.flow_id, first.flow_hash, message)
             else:
                 self._unmatched(one, conversation, message)
-        elif first and triggers.is_exact_class(first) and not self._holds(row):
+        elif first and triggers.is_exact_class(first) and run.is_interruptible(world, row.session):
             self._interrupt(row, one)
             self._start(one, first.flow_id, first.flow_hash, message)
         else:
             self._resume(one, row, reply)
-
-    def _holds(self, row: SessionRow) -> bool:
-        """Whether a frame of the session says that no other flow may break in."""
-        flows = [self.snapshot.flow(frame.flow_hash) for frame in row.session.frames]
-        return any(flow is not None and not flow.is_interruptible for flow in flows)
 
     def _first_allowed(self, candidates: Sequence[triggers.Candidate]) -> triggers.Candidate | None:
         return next((c for c in candidates if self._may_enter(c)), None)
@@ -197,7 +192,7 @@ class Walk:
         if row is None or row.id != one.payload["session_id"]:
             return
         conversation = self._conversation(one)
-        if conversation.owner == "person" and key != "handoff":
+        if conversation.owner == "person":
             # While a person talks the flow's clock stands still; it is looked at again in a while.
             timer = (row.id, key, int(one.payload["wait_no"]), self.contact.id, one.phone_number_id)
             self.writes.timers[row.id, key] = (*timer, self.now + timedelta(minutes=1))
@@ -227,8 +222,10 @@ class Walk:
         """Start a flow for a contact by name: staff, a campaign or the API asked for it."""
         flow_id = str(one.payload["flow_id"])
         flow_hash = one.payload.get("flow_hash") or self.snapshot.latest(flow_id)
-        if flow_hash is None:
-            self._fact(one, "start_refused", {"flow": flow_id, "reason": "no such flow is live"})
+        met = (self.contact.id, one.phone_number_id) in self.around.conversations
+        if flow_hash is None or not met:
+            reason = "contact and number never met" if flow_hash else "no such flow is live"
+            self._fact(one, "start_refused", {"flow": flow_id, "reason": reason})
             return
         row = self.sessions.get(one.phone_number_id)
         if row is not None:
@@ -272,12 +269,7 @@ class Walk:
         self._apply(one, row, turn, given.kind, given.to_json(), seed)
 
     def _interrupt(self, row: SessionRow, one: Input) -> None:
-        ended = replace(row.session, state="ended", outcome="interrupted", question=None, call_id=None)
-        turn = Turn(
-            session=ended,
-            effects=(Event(name="session_ended", data={"outcome": "interrupted", "flow": row.flow_id}),),
-        )
-        self._apply(one, row, turn, "interrupt", {"by": one.kind}, 0)
+        self._apply(one, row, run.stop(row.session, "interrupted"), "interrupt", {"by": one.kind}, 0)
 
     def _apply(
         self, one: Input, row: SessionRow, turn: Turn, kind: str, record: Mapping[str, Any], seed: int
@@ -370,6 +362,11 @@ class Walk:
 
     def _event(self, one: Input, row: SessionRow, effect: Event) -> None:
         self._fact(one, effect.name, effect.data, row)
+        if effect.name == "handoff_timed_out":
+            # Nobody came: the bot speaks again, and whoever looks at the queue sees that it is over.
+            conversation = self._conversation(one)
+            conversation.owner, conversation.waiting_since = "bot", None
+            conversation.is_changed = True
 
     # --- What the shell itself says --------------------------------------------------------------------------
     def _unmatched(self, one: Input, conversation: ConversationRow, message: IncomingMessage) -> None:
