@@ -1,11 +1,11 @@
 """Consent: STOP and START words take effect before the next message leaves; the ledger keeps who said what."""
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from flows import database, facts
+from flows.engine.matching import folded
 
 # Whole messages, compared as triggers are. Each language's everyday words; English counts everywhere.
 STOP_WORDS = {
@@ -40,23 +40,23 @@ CONFIRMATIONS = {
 }
 
 
-def fold(text: str) -> str:
-    """Compare texts as people mean them: NFKC, case, outer and inner white space folded."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+_stop = frozenset(folded(w) for words in STOP_WORDS.values() for w in words)
+_start = frozenset(folded(w) for words in START_WORDS.values() for w in words)
 
 
-_stop = frozenset(fold(w) for words in STOP_WORDS.values() for w in words)
-_start = frozenset(fold(w) for words in START_WORDS.values() for w in words)
+def words(kind: str) -> list[str]:
+    """Every ``stop`` or ``start`` word of all languages, as they are compared."""
+    return sorted(_stop if kind == "stop" else _start)
 
 
 def word_of(text: str | None) -> str | None:
     """``stop``, ``start`` or None: the whole message must be the word."""
     if not text or len(text) > 40:
         return None
-    folded = fold(text)
-    if folded in _stop:
+    said = folded(text)
+    if said in _stop:
         return "stop"
-    return "start" if folded in _start else None
+    return "start" if said in _start else None
 
 
 def confirmation(word: str, language: str) -> str:
@@ -93,9 +93,9 @@ def apply(cursor: database.Cursor, changes: Sequence[Change]) -> None:
         [(c.contact_id, c.scope, c.is_granted, c.source, c.detail[:300], c.by, c.at) for c in changes],
     )
     latest = {(c.contact_id, c.scope): c for c in changes}
-    _opt(cursor, [c.contact_id for c in latest.values() if c.scope == "all" and c.is_granted], out=False)
+    _opt_in(cursor, [c for c in latest.values() if c.scope == "all" and c.is_granted])
     stopped = [c.contact_id for c in latest.values() if c.scope == "all" and not c.is_granted]
-    _opt(cursor, stopped, out=True)
+    _opt_out(cursor, stopped)
     cancel_waiting(cursor, stopped, "opted out")
     for granted in (True, False):
         ids = [c.contact_id for c in latest.values() if c.scope == "marketing" and c.is_granted is granted]
@@ -118,9 +118,20 @@ def apply(cursor: database.Cursor, changes: Sequence[Change]) -> None:
     )
 
 
-def _opt(cursor: database.Cursor, ids: Sequence[int], *, out: bool) -> None:
+def _opt_in(cursor: database.Cursor, changes: Sequence[Change]) -> None:
+    """A word that a later STOP overtook, on its way through the lane, has no effect any more."""
+    source = cursor.source({"c": "id", "a": "time"}, [(c.contact_id, c.at) for c in changes])
+    cursor.run(
+        f"UPDATE conversations_contact SET is_opted_out = %s FROM {source.sql}"
+        " WHERE conversations_contact.id = v.c AND NOT EXISTS (SELECT 1 FROM conversations_consententry AS e"
+        "  WHERE e.contact_id = v.c AND e.scope = 'all' AND NOT e.is_granted AND e.at > v.a)",
+        [False, *source.params],
+    )
+
+
+def _opt_out(cursor: database.Cursor, ids: Sequence[int]) -> None:
     among = cursor.among("id", "id", ids)
-    cursor.run(f"UPDATE conversations_contact SET is_opted_out = %s WHERE {among.sql}", [out, *among.params])
+    cursor.run(f"UPDATE conversations_contact SET is_opted_out = %s WHERE {among.sql}", [True, *among.params])
 
 
 def cancel_waiting(cursor: database.Cursor, contact_ids: Sequence[int], reason: str) -> int:

@@ -15,6 +15,7 @@ from flows import database
 from flows.engine import run, triggers
 from flows.engine.definition import ProcessorInfo
 from flows.engine.durations import parse_duration
+from flows.engine.matching import folded
 from flows.engine.replies import IncomingMessage
 from flows.engine.session import (
     Call,
@@ -408,7 +409,7 @@ class Walk:
             return
         answered = "\0".join(outbox.text_of(m.content) for m in answers)
         conversation.guard, is_circle = guards.note_pair(
-            conversation.guard, consent.fold(message.text or ""), answered, self.now
+            conversation.guard, folded(message.text or ""), answered, self.now
         )
         conversation.is_changed = True
         if is_circle:
