@@ -87,6 +87,7 @@ def _post(number: SimulatedNumber, customer: SimulatedCustomer, part: Json, cont
         body=body,
         context_wamid=context,
         status="sent",
+        at=now,
     )
     if message.type not in SILENT:
         chat = customers.chat_of(number, customer)

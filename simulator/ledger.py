@@ -104,6 +104,7 @@ def _accept(number: SimulatedNumber, body: Json, fault: SimulatedFault | None) -
         context_wamid=(body.get("context") or {}).get("message_id", ""),
         status="accepted",
         answer=fault.kind if fault else "200",
+        at=clock.now(),
     )
     SimulatedChat.objects.filter(pk=chat.pk).update(typing_until=None)
     if message.type == "reaction" and code is None:
@@ -128,11 +129,11 @@ def _check_media(number: SimulatedNumber, body: Json) -> None:
 def _check_pace(number: SimulatedNumber, customer: SimulatedCustomer, behaviour: Behaviour) -> None:
     sent = SimulatedMessage.objects.filter(number=number).exclude(status="refused")
     limit = behaviour.throughput_per_second
-    if limit and sent.filter(at__gt=timezone.now() - timedelta(seconds=1)).count() >= limit:
+    if limit and sent.filter(at__gt=clock.now() - timedelta(seconds=1)).count() >= limit:
         raise Refusal(code=130429, details="Message failed to send because there were too many messages sent")
     limit = behaviour.pair_per_6_seconds
     pair = sent.filter(customer=customer, direction=SimulatedMessage.Direction.FROM_BUSINESS)
-    if limit and pair.filter(at__gt=timezone.now() - timedelta(seconds=6)).count() >= limit:
+    if limit and pair.filter(at__gt=clock.now() - timedelta(seconds=6)).count() >= limit:
         raise Refusal(code=131056, details="Too many messages sent to the same user in a short time")
 
 
@@ -196,6 +197,7 @@ def _record_refusal(
         status="refused",
         error=refusal.body()["error"] if refusal else None,
         answer=answer or (str(refusal.status) if refusal else ""),
+        at=clock.now(),
     )
 
 

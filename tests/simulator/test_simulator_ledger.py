@@ -280,3 +280,8 @@ def test_a_fault_that_does_not_accept_leaves_no_message_behind(number) -> None:
     taken = post(number, biz_opaque_callback_data="t")
     assert SimulatedMessage.objects.get(token="t").status == "refused"
     assert (taken.message.answer, planned()) == ("html", [])
+
+
+def test_messages_bear_the_time_of_the_jumped_clock(number) -> None:
+    clock.jump(26 * 3600)
+    assert post(number).message.at > timezone.now() + timedelta(hours=25)

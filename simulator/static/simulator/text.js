@@ -38,5 +38,6 @@ export const dayOf = (iso) => DAY.format(new Date(iso));
 export function duration(seconds) {
   const hours = Math.round(seconds / 3600);
   const days = Math.floor(hours / 24);
-  return days ? `${days} d ${hours % 24} h` : `${hours} h`;
+  const rest = hours % 24 ? ` ${hours % 24} h` : "";
+  return days ? `${days} d${rest}` : `${hours} h`;
 }
