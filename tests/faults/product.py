@@ -218,6 +218,11 @@ def _reap(pid: int) -> dict[str, Any]:
     return {"alive": not done, "status": status}
 
 
+def _say(answer: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     assert settings.SIMULATOR_ENABLED
     from django.core.management import call_command
@@ -233,11 +238,11 @@ def main() -> None:
         os._exit(0)
     assert os.waitpid(pid, 0)[1] == 0, "the database could not be prepared"
     registry.forget()
-    print(json.dumps({"ready": True}), flush=True)
+    _say({"ready": True})
     for line in sys.stdin:
         command = json.loads(line)
         answer = _reap(command["pid"]) if command["do"] == "reap" else _fork(command)
-        print(json.dumps(answer), flush=True)
+        _say(answer)
 
 
 if __name__ == "__main__":

@@ -183,15 +183,18 @@ class Rig:
 
     def _feed(self) -> None:
         """Post as Meta does: again and again until the answer is 200, some twice, some in another batch."""
-        waiting = inbound_bodies()
         with ThreadPoolExecutor(4) as pool:
-            limit = time.monotonic() + 30
-            while waiting:
-                assert time.monotonic() < limit, f"{len(waiting)} webhooks were never accepted"
-                answers = list(pool.map(self._post, waiting))
-                waiting = [b for b, ok in zip(waiting, answers, strict=True) if not ok]
-                if waiting:
-                    self._revive()
+            for load in inbound_bodies():
+                self._post_all(pool, load)
+
+    def _post_all(self, pool: ThreadPoolExecutor, waiting: list[bytes]) -> None:
+        limit = time.monotonic() + 30
+        while waiting:
+            assert time.monotonic() < limit, f"{len(waiting)} webhooks were never accepted: {self._log()}"
+            answers = list(pool.map(self._post, waiting))
+            waiting = [body for body, ok in zip(waiting, answers, strict=True) if not ok]
+            if waiting:
+                self._revive()
 
     def _post(self, body: bytes) -> bool:
         mac = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
@@ -241,12 +244,21 @@ SWITCHES = {
 }
 
 
-def inbound_bodies() -> list[bytes]:
-    """Two messages of each contact, each delivery twice, and every third message once more in a batch of its own."""
+def inbound_bodies() -> tuple[list[bytes], list[bytes]]:
+    """Two messages of each contact: some alone and posted twice, some in batches, all once more in other batches.
+
+    A customer writes the second after the first was taken, so they come as two loads.
+    """
     firsts = [_message(n, 1, "hi") for n in range(CONTACTS)]
     seconds = [_message(n, 2, f"color {n}") for n in range(CONTACTS)]
-    again = [_body(firsts[n : n + 3] + seconds[n : n + 3]) for n in range(0, CONTACTS, 6)]
-    return [*[_body([m]) for m in firsts] * 2, *[_body([m]) for m in seconds] * 2, *again]
+    again = [_body(firsts[n : n + 5] + seconds[n : n + 5]) for n in range(0, CONTACTS, 5)]
+    return _load(firsts), [*_load(seconds), *again]
+
+
+def _load(messages: list[dict[str, Any]]) -> list[bytes]:
+    alone = [_body([message]) for message in messages[:3]]
+    batched = [_body(messages[n : n + 4]) for n in range(3, CONTACTS, 4)]
+    return [*alone, *alone, *batched]
 
 
 def _message(contact: int, number: int, text: str) -> dict[str, Any]:
