@@ -3,6 +3,7 @@
 What was most likely meant is kept, so that one pass reports all problems and later checks still have a value.
 """
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -329,7 +330,11 @@ class _Reader:
         match = self.plain[quote].match(self.text, self.at)
         found = match.group() if match else ""
         self.at += len(found)
-        return self.short_escape.sub(lambda m: self.escapes[m[1]], found) if "\\" in found else found
+        if "\\" not in found:
+            return found
+        if quote == '"':
+            return str(json.loads(f'"{found}"'))
+        return self.short_escape.sub(lambda m: self.escapes[m[1]], found)
 
     def control(self, char: str) -> str:
         shown = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}.get(char, f"\\u{ord(char):04x}")

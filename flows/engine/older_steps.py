@@ -51,6 +51,8 @@ class OlderStep:
             return (content or None), {}
         fields = {key: value for key, value in content.items() if key != "processor"}
         kind, body = fields.get("type", "text"), fields.get("body")
+        if not isinstance(kind, str):
+            return fields, {}
         if isinstance(body, Mapping):
             body = {key: value for key, value in body.items() if key != "processor"}
         if kind == "text":

@@ -165,9 +165,9 @@ def test_a_mark_and_foreign_line_ends_are_accepted_and_counted(data):
     ids=["brackets", "objects", "50 MB", "escaped quotes", "backslashes"],
 )
 def test_hostile_sizes_are_refused_within_a_second(data):
-    started = time.perf_counter()
+    started = time.process_time()
     document = read(data)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert document.problems
 
 
