@@ -103,7 +103,7 @@ def pretty(value: Any, *, masked: bool = False) -> SafeString:
 def shown_phone(contact: Contact, *, masked: bool) -> str:
     """With its plus, which Meta leaves out."""
     phone = contact.phone and "+" + contact.phone.removeprefix("+")
-    return mask_phone(phone) if masked else phone
+    return mask_phone(phone) if masked and phone else phone
 
 
 def moment(value: datetime | None) -> SafeString | str:

@@ -23,7 +23,7 @@ class ConversationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiV
 
     @extend_schema(request=None, responses=ConversationSerializer)
     @action(detail=True, methods=["post"], url_path="take-over")
-    def take_over(self, request: Request, **_: str) -> Response:
+    def take_over(self, request: Request, **_ids: str) -> Response:
         """Silence the bot here and own the conversation. Done already by you: the same answer."""
         conversation = self.get_object()
         is_mine = conversation.owner == "person" and conversation.owner_user_id == request.user.pk
@@ -36,7 +36,7 @@ class ConversationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiV
 
     @extend_schema(request=None, responses=ConversationSerializer)
     @action(detail=True, methods=["post"], url_path="hand-back")
-    def hand_back(self, request: Request, **_: str) -> Response:
+    def hand_back(self, request: Request, **_ids: str) -> Response:
         """Give the conversation back to the bot. With the bot already: the same answer."""
         conversation = self.get_object()
         if conversation.owner != "bot":

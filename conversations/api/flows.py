@@ -31,7 +31,7 @@ class FlowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet):
 
     @extend_schema(request=StartSerializer, responses={202: StartedSerializer}, parameters=[KEY_HEADER])
     @action(detail=True, methods=["post"])
-    def start(self, request: Request, **_: str) -> Response:
+    def start(self, request: Request, **_ids: str) -> Response:
         """Start the live version for a contact, in the order of their lane; a session they are in is interrupted."""
         flow = self.get_object()
         if flow.state == "retired" or flow.live_id is None:

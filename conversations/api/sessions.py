@@ -29,7 +29,7 @@ class SessionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSe
 
     @extend_schema(request=None, responses=SessionSerializer)
     @action(detail=True, methods=["post"])
-    def end(self, request: Request, **_: str) -> Response:
+    def end(self, request: Request, **_ids: str) -> Response:
         """End the session as abandoned; the customer is not told. Over already: the same answer."""
         session = self.get_object()
         if session.state != "ended":
