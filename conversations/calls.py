@@ -105,9 +105,10 @@ def claim(limit: int) -> list[Started]:
     until = database.later(f"COALESCE(timeout_seconds, 60) + {GRACE_SECONDS}")
     with database.write() as cursor:
         rows = cursor.rows(
-            f"UPDATE conversations_call SET state = 'started', attempts = attempts + 1, lease_until = {until}"
-            " WHERE id IN (SELECT id FROM conversations_call WHERE state = 'queued'"
-            f" ORDER BY created_at LIMIT %s {{skip}}) RETURNING {_COLUMNS}",
+            "WITH picked AS MATERIALIZED (SELECT id FROM conversations_call WHERE state = 'queued'"
+            " ORDER BY created_at LIMIT %s {skip})"
+            f" UPDATE conversations_call SET state = 'started', attempts = attempts + 1, lease_until = {until}"
+            f" WHERE id IN (SELECT id FROM picked) RETURNING {_COLUMNS}",
             [limit],
         )
     reach("step.started")
@@ -225,13 +226,38 @@ def recover() -> int:
         )
         lost = cursor.rows(
             "UPDATE conversations_call SET state = 'unknown', done_at = {now}, trace = 'its process ended'"
-            " WHERE state = 'started' AND lease_until < {now} RETURNING id, contact_id, phone_number_id, session_id"
+            " WHERE state = 'started' AND lease_until < {now}"
+            " RETURNING id, contact_id, phone_number_id, session_id, name, flow_id"
         )
-        for call_id, contact_id, number, session_id in lost:
+        for call_id, contact_id, number, session_id, _, _ in lost:
             reason = "the process that ran it ended before it answered"
             result = {"id": call_id, "outcome": "unknown", "value": None, "reason": reason}
             _hand_over(cursor, call_id, contact_id, number, session_id, result)
+        _record_lost(cursor, lost)
     return again + len(lost)
+
+
+def _record_lost(cursor: database.Cursor, lost: Sequence[database.Row]) -> None:
+    moment = clock.now(cursor)
+    facts.record(
+        cursor,
+        [
+            facts.Fact(
+                at=moment,
+                name="call_lost",
+                contact_id=contact_id,
+                session_id=session_id,
+                flow_id=flow_id,
+                phone_number_id=number,
+                correlation=call_id,
+                data={"name": name, "reason": "its process ended"},
+            )
+            for call_id, contact_id, number, session_id, name, flow_id in lost
+        ],
+    )
+    for call_id, _, _, _, name, _ in lost:
+        reason = f"{name}: its process ended before it answered"
+        facts.open_incident(cursor, "processor", reason, scope=name, data={"call": call_id})
 
 
 class Dispatcher:

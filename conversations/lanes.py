@@ -56,11 +56,13 @@ def claim(limit: int, *, suspects: bool = False) -> list[Claimed]:
     attempts = "turn_attempts > 0" if suspects else "turn_attempts = 0"
     with database.write() as cursor:
         rows = cursor.rows(
-            "UPDATE conversations_lane SET epoch = epoch + 1, turn_attempts = turn_attempts + 1,"
-            f" lease_until = {database.later(str(LEASE_SECONDS))}"
-            " WHERE contact_id IN (SELECT contact_id FROM conversations_lane"
+            # Materialized: a planner may run a subquery with a limit again for each row, and take more than that.
+            "WITH picked AS MATERIALIZED (SELECT contact_id FROM conversations_lane"
             "  WHERE pending > 0 AND runnable_at <= {now} AND lease_until < {now}"
-            f"  AND {attempts} ORDER BY runnable_at LIMIT %s {{skip}}) AND lease_until < {{now}}"
+            f"  AND {attempts} ORDER BY runnable_at LIMIT %s {{skip}})"
+            " UPDATE conversations_lane SET epoch = epoch + 1, turn_attempts = turn_attempts + 1,"
+            f" lease_until = {database.later(str(LEASE_SECONDS))}"
+            " WHERE contact_id IN (SELECT contact_id FROM picked) AND lease_until < {now}"
             " RETURNING contact_id, epoch, turn_attempts, low_seq, is_calling",
             [1 if suspects else limit],
         )

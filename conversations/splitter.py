@@ -10,7 +10,7 @@ import socket
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import OperationalError
@@ -257,8 +257,10 @@ def _arrivals(
 ) -> list[Arrival]:
     arrivals = []
     fresh = set(resolved.created)
+    last = datetime.min.replace(tzinfo=UTC)
     for (delivery, message), contact_id in zip(known, resolved.of, strict=True):
-        arrived_at = delivery.received_at + batch.offset
+        # No two at one moment: what a person said first is the earlier one for ever.
+        last = arrived_at = max(delivery.received_at + batch.offset, last + timedelta(microseconds=1))
         claimed = message.sent_at if message.sent_at and not delivery.is_simulated else None
         is_new = contact_id in fresh and message.is_conversational
         if is_new:
@@ -447,7 +449,7 @@ def _apply_preferences(cursor: database.Cursor, batch: Batch) -> None:
     changes = []
     for other in batch.others:
         choice = str(other.value.get("value", ""))
-        if other.kind != "user_preferences" or other.customer is None or choice not in {"stop", "resume"}:
+        if other.kind != "preference" or other.customer is None or choice not in {"stop", "resume"}:
             continue
         line = batch.numbers.get(other.phone_number_id or "")
         person = contacts.Person(sender=other.customer, scope=line.scope if line else other.waba_id)

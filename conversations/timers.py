@@ -24,8 +24,9 @@ def fire(limit: int = BATCH) -> int:
         return 0
     with database.write() as cursor:
         rows = cursor.rows(
-            "UPDATE conversations_timer SET state = 'fired' WHERE id IN (SELECT id FROM conversations_timer"
+            "WITH picked AS MATERIALIZED (SELECT id FROM conversations_timer"
             " WHERE state = 'open' AND due_at <= %s ORDER BY due_at LIMIT %s {skip})"
+            " UPDATE conversations_timer SET state = 'fired' WHERE id IN (SELECT id FROM picked)"
             " RETURNING session_id, key, wait_no, contact_id, phone_number_id, due_at",
             [now, limit],
         )

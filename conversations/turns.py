@@ -38,10 +38,7 @@ def work(limit: int | None = None) -> int:
     if claimed:
         reach("turn.claimed")
         done += _turn_batch(claimed)
-    suspects = lanes.claim(1, suspects=True)
-    if suspects:
-        done += _turn_suspect(suspects[0])
-    return done
+    return done + sum(_turn_suspect(lane) for lane in lanes.claim(1, suspects=True))
 
 
 def _turn_suspect(lane: Claimed) -> int:

@@ -134,7 +134,9 @@ class Walk:
         if word == "start" and self.contact.is_opted_out:
             self.contact.is_opted_out = False
             self._consent(one, granted=True, source="keyword", detail="start", scope="all")
-        elif word != "stop":
+        elif word == "stop":
+            self.contact.is_opted_out = True  # the splitter wrote it down
+        else:
             return False
         self._say(one, conversation, consent.confirmation(word, self._language(one)), "confirmation")
         return True
