@@ -153,16 +153,6 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Null:
-    def check(self, value: Any, path: Path, walk: Walk) -> None:
-        if value is not None:
-            walk.wrong_type(path, "null", value)
-
-    def schema(self, _: Schema) -> Schema:
-        return {"type": "null"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Id:
     """An id of a flow, step, variable: lower-case ASCII, so that no two look alike."""
 

@@ -36,9 +36,7 @@ def _key(shape: Shape, about: str, *, required: bool = False) -> Key:
     return Key(shape=shape, about=about, required=required)
 
 
-def _one_or_many(shape: Shape, *, record: bool = False) -> Either:
-    if record:
-        return Either(record=shape, items=ListOf(item=shape))
+def _one_or_many(shape: Shape) -> Either:
     return Either(string=shape, items=ListOf(item=shape))
 
 

@@ -11,7 +11,7 @@ from flows.engine.catalog import Catalog, TemplateFact
 from flows.engine.codes import CODES
 from flows.engine.content import KINDS
 from flows.engine.content_shapes import CONTENT
-from flows.engine.validation import check
+from flows.engine.validation import check, check_data
 from flows.engine.vocabulary import FLOW, SETTINGS, STEP, TRIGGER_OBJECT, WAIT
 from flows.lint import lint
 
@@ -442,3 +442,160 @@ def test_the_tables_of_keys_agree():
     assert set(CONTENT.cases) == set(KINDS)
     for kind, record in CONTENT.cases.items():
         assert set(record.keys) == KINDS[kind].required | KINDS[kind].optional | {"type"}, kind
+
+
+def found(*steps, **more):
+    """(code, path) of every fault of a flow whose steps are given as JSON values."""
+    document = {"id": "tested", "steps": list(steps), **more}
+    return [(fault.code, fault.path) for fault in check(document, catalog=known())]
+
+
+def text(step_id, body="Hi", **more):
+    return {"id": step_id, "content": {"type": "text", "body": body}, **more}
+
+
+def asked(**wait):
+    return text("ask", wait_for={"type": "text", "save_as": "x", **wait})
+
+
+USED = text("used", "{{ x }}")
+AT = ("steps", 0, "wait_for")
+
+
+@pytest.mark.parametrize(
+    ("wait", "expected"),
+    [
+        ({"type": "number", "min": "1"}, ("WF102", (*AT, "min"))),
+        ({"type": "text", "min": -1}, ("WF106", (*AT, "min"))),
+        ({"type": "text", "max": 5000}, ("WF106", (*AT, "max"))),
+        ({"type": "text", "max": 1.5}, ("WF102", (*AT, "max"))),
+        ({"type": "text", "pattern": ""}, ("WF106", (*AT, "pattern"))),
+        ({"type": "phone", "region": "in"}, ("WF106", (*AT, "region"))),
+        ({"type": "date", "min": 1}, ("WF102", (*AT, "min"))),
+        ({"type": "time", "min": 1}, ("WF102", (*AT, "min"))),
+        ({"type": "time", "max": "25:00"}, ("WF106", (*AT, "max"))),
+        (
+            {"type": "choice", "choices": [{"id": "a", "title": "A"}, {"id": "a", "title": "B"}]},
+            ("WF303", (*AT, "choices", 1, "id")),
+        ),
+        ({"type": "choice", "choices": []}, ("WF106", (*AT, "choices"))),
+        (
+            {"remind": [{"after": "soon", "content": {"type": "text", "body": "?"}}]},
+            ("WF221", (*AT, "remind", 0, "after")),
+        ),
+    ],
+)
+def test_a_wait_is_checked_in_all_its_parts(wait, expected):
+    assert expected in found(asked(**wait), USED)
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        {"type": "date", "min": "{{ now }}", "max": "2 weeks"},
+        {"type": "time", "min": "9:30", "max": "{{ contact.fields.latest }}"},
+        {"type": "choice", "choices": [{"id": "a", "title": "A", "synonyms": ["x"]}], "synonyms": {"a": "y"}},
+        {
+            "type": "any",
+            "remind": [{"after": "1h", "content": {"type": "template", "name": "{{ contact.name }}"}}],
+        },
+        {"type": "document", "max_size": "5 MB", "mime": "application/pdf"},
+    ],
+)
+def test_a_good_wait_is_let_through(wait):
+    assert found(asked(**wait), USED) == []
+
+
+@pytest.mark.parametrize(
+    ("trigger", "expected"),
+    [
+        ({"type": "button", "id": " "}, ("WF210", ("trigger", "id"))),
+        ({"type": "catch_all", "hours": 9}, ("WF102", ("trigger", "hours"))),
+        ({"type": "catch_all", "hours": [9]}, ("WF102", ("trigger", "hours", 0))),
+        ("x" * 301, ("WF106", ("trigger",))),
+        (7, ("WF102", ("trigger",))),
+        ({}, ("WF104", ("trigger",))),
+        ({"type": 7}, ("WF102", ("trigger", "type"))),
+    ],
+)
+def test_a_trigger_is_checked_in_all_its_parts(trigger, expected):
+    assert found(USED, variables={"x": 1}, trigger=trigger) == [expected]
+
+
+def test_hours_that_cannot_be_read_clash_with_nothing():
+    odd = {"type": "catch_all", "hours": "whenever"}
+    codes = [place[0] for place in places(flow(SAY, trigger=odd), flow(SAY, id="other", trigger=odd))]
+    assert codes == ["WF106"]
+
+
+@pytest.mark.parametrize("step_id", ["", "x" * 65, "has-dash", "1st", "_x"])
+def test_an_id_says_what_is_wrong_with_it(step_id):
+    assert ("WF103", ("steps", 0, "id")) in found(text(step_id))
+
+
+def test_a_split_leads_to_its_arms_and_nowhere_else():
+    arms = [{"name": "a", "weight": 1, "step": "one"}, {"name": "b", "weight": 1, "step": "two"}]
+    split = {"id": "split", "type": "split", "arms": arms}
+    assert found(split, text("one", next_step=None), text("two", next_step=None), text("three")) == [
+        ("WF205", ("steps", 3, "id"))
+    ]
+    assert found({**split, "arms": [{"step": "split"}]}) == [("WF207", ("steps", 0, "arms", 0, "step"))]
+
+
+def test_a_handoff_goes_on_only_when_it_says_where():
+    handoff = {"id": "person", "type": "handoff", "team": "sales"}
+    assert found(handoff, text("after")) == [("WF205", ("steps", 1, "id"))]
+    assert found({**handoff, "timeout": {"after": "1h"}}, text("after")) == []
+    assert found({**handoff, "step": "after"}, text("between", next_step=None), text("after")) == [
+        ("WF205", ("steps", 1, "id"))
+    ]
+
+
+def test_after_the_end_step_the_flow_is_complete():
+    last = text("last", next_step="first")
+    assert found(text("first"), last) == [("WF207", ("steps", 0))]
+    assert found(text("first"), last, end="last") == []
+
+
+def test_an_inactive_step_is_passed_over_by_its_else():
+    asleep = {**asked(), "is_active": False, "next_step": [{"when": "now", "step": "ask"}, {"step": "used"}]}
+    assert found(asleep, USED) == []
+    assert found({**asleep, "next_step": "ask"}, USED) == [
+        ("WF205", ("steps", 1, "id")),
+        ("WF207", ("steps", 0, "next_step")),
+    ]
+
+
+def test_a_pause_that_may_be_over_at_once_is_no_wait():
+    pause = {"id": "pause", "type": "pause", "until": "{{ contact.fields.due }}", "next_step": "pause"}
+    assert found(pause) == [("WF207", ("steps", 0, "next_step"))]
+    assert found({"id": "pause", "type": "pause", "for": "1h", "next_step": "pause"}) == []
+
+
+def test_a_branch_needs_rules():
+    assert found({"id": "b", "type": "branch"}) == [("WF104", ("steps", 0))]
+
+
+def test_a_flow_that_may_end_at_once_is_no_wait_for_its_caller():
+    loop = flow('{"id": "go", "type": "flow", "flow": "two", "next_step": "go"}')
+    ends = flow('{"id": "end", "type": "end", "outcome": "completed"}', id="two")
+    fails = flow('{"id": "end", "type": "end", "outcome": "failed"}', id="two")
+    assert [place[0] for place in places(loop, ends)] == ["WF207"]
+    assert places(loop, fails) == []
+
+
+def test_translations_know_the_texts_of_reminders():
+    reminder = {"after": "1h", "content": {"type": "text", "body": "?"}}
+    texts = {"ask.body": "a", "ask.remind.1.body": "b", "used.body": "c"}
+    assert found(asked(remind=[reminder]), USED, translations={"hi": texts}) == []
+
+
+def test_a_data_file_has_a_plain_name_too():
+    assert [fault.code for fault in check_data([], file="my bikes.json")] == ["WF030"]
+    assert [fault.code for fault in check_data("Bearer abcdefgh12345678", file="bikes.json")] == ["WF120"]
+    assert check_data([1], file="bikes.json") == []
+
+
+def test_a_known_key_of_an_unknown_root_is_not_judged():
+    assert found(text("say", "{{ reply.text | default: '' }} {{ flow.name }} {{ contact.groups[0] }}")) == []
+    assert found(text("say", "{{ flow.title }}")) == [("WF510", ("steps", 0, "content", "body"))]
