@@ -5,22 +5,17 @@ It is open to staff (with the session's CSRF token) and to whoever sends `Author
 
 import base64
 import binascii
-import hmac
-from collections.abc import Callable, Mapping
-from functools import wraps
+from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
-from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
-from simulator import chat, clock, customers, delivery, faults, media, numbers, records, strict_json
-from simulator.behaviour import Behaviour, BehaviourFault, change_behaviour
-from simulator.chat import SayingFault
-from simulator.graph import refused
+from simulator import chat, clock, customers, delivery, faults, media, numbers, records
+from simulator.behaviour import Behaviour, change_behaviour
+from simulator.door import ControlFault, body_of, control_view, customer_named, number_named
 from simulator.models import (
     SimulatedApp,
     SimulatedCustomer,
@@ -30,85 +25,9 @@ from simulator.models import (
     SimulatedNumber,
     SimulatedWebhook,
 )
-from simulator.refusals import Refusal
 
-View = Callable[..., HttpResponseBase]
 PAGE = 1000
 SHOWN_INLINE = ("image/jpeg", "image/png", "image/webp", "audio/", "video/")
-
-
-class ControlFault(ValueError):
-    """A request that the control API cannot obey; answered with 400 and the text."""
-
-
-def control_view(*methods: str) -> Callable[[View], View]:
-    """Make a view of the control API: off with the simulator, staff or token only, faults as JSON."""
-
-    def decorate(view: View) -> View:
-        @wraps(view)
-        def obeyed(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            if request.method not in methods:
-                return JsonResponse({"error": f"use {' or '.join(methods)}"}, status=405)
-            try:
-                return view(request, *args, **kwargs)
-            except (BehaviourFault, SayingFault, ControlFault) as fault:
-                return JsonResponse({"error": str(fault)}, status=400)
-            except Refusal as refusal:
-                return refused(refusal)
-
-        guarded = csrf_protect(obeyed)
-
-        @csrf_exempt
-        @wraps(view)
-        def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            if not settings.SIMULATOR_ENABLED:
-                raise Http404
-            if has_token(request):
-                return obeyed(request, *args, **kwargs)
-            if not is_staff(request.user):
-                return JsonResponse(
-                    {"error": "staff only, or Authorization: Bearer SIMULATOR_TOKEN"}, status=403
-                )
-            return guarded(request, *args, **kwargs)
-
-        return inner
-
-    return decorate
-
-
-def is_staff(user: Any) -> bool:
-    return bool(user is not None and user.is_active and user.is_staff)
-
-
-def has_token(request: HttpRequest) -> bool:
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    token = str(settings.SIMULATOR_TOKEN)
-    return bool(token) and scheme.lower() == "bearer" and hmac.compare_digest(given.encode(), token.encode())
-
-
-def _body(request: HttpRequest) -> dict[str, Any]:
-    try:
-        body = strict_json.loads(request.body)
-    except ValueError:
-        raise ControlFault("the body is not JSON") from None
-    if not isinstance(body, dict):
-        raise ControlFault("the body is not a JSON object")
-    return body
-
-
-def _number(name: Any) -> SimulatedNumber:
-    """Return the number of this phone_number_id; without one the demo's."""
-    number = numbers.find(str(name)) if name else numbers.demo()
-    if number is None:
-        raise ControlFault(f"number: no simulated number {name!r}; create it at numbers/")
-    return number
-
-
-def _customer(who: Any) -> SimulatedCustomer:
-    customer = customers.find(str(who)) if who else None
-    if customer is None:
-        raise ControlFault(f"no customer {who!r}; create them at customers/")
-    return customer
 
 
 # --- numbers and customers --------------------------------------------------------------------------------
@@ -122,7 +41,7 @@ def numbers_view(request: HttpRequest) -> HttpResponseBase:
         numbers.demo()
         found = SimulatedNumber.objects.select_related("app").order_by("pk")
         return JsonResponse({"numbers": [records.number(number) for number in found]})
-    body = _body(request)
+    body = body_of(request)
     name = str(body.get("phone_number_id") or "")
     if not name:
         raise ControlFault("phone_number_id: missing")
@@ -137,12 +56,12 @@ def numbers_view(request: HttpRequest) -> HttpResponseBase:
 
 @control_view("GET", "PATCH", "DELETE")
 def number_view(request: HttpRequest, phone_number_id: str) -> HttpResponseBase:
-    number = _number(phone_number_id)
+    number = number_named(phone_number_id)
     if request.method == "DELETE":
         _delete(SimulatedNumber.objects.filter(pk=number.pk))
         return HttpResponse(status=204)
     if request.method == "PATCH":
-        _change_number(number, _body(request))
+        _change_number(number, body_of(request))
     return JsonResponse(records.number(number))
 
 
@@ -163,7 +82,7 @@ def customers_view(request: HttpRequest) -> HttpResponseBase:
     if request.method == "GET":
         found = SimulatedCustomer.objects.order_by("pk")
         return JsonResponse({"customers": [records.customer(customer) for customer in found]})
-    body = _body(request)
+    body = body_of(request)
     who = str(body.get("phone") or body.get("user_id") or "")
     flags = {key: bool(body[key]) for key in ("hides_phone", "on_whatsapp") if key in body}
     customer = customers.create(
@@ -174,11 +93,11 @@ def customers_view(request: HttpRequest) -> HttpResponseBase:
 
 @control_view("GET", "PATCH", "DELETE")
 def customer_view(request: HttpRequest, who: str) -> HttpResponseBase:
-    customer = _customer(who)
+    customer = customer_named(who)
     if request.method == "DELETE":
         _delete(SimulatedCustomer.objects.filter(pk=customer.pk))
         return HttpResponse(status=204)
-    body = _body(request) if request.method == "PATCH" else {}
+    body = body_of(request) if request.method == "PATCH" else {}
     for key in ("name", "username"):
         if key in body:
             setattr(customer, key, str(body[key]))
@@ -195,10 +114,10 @@ def customer_view(request: HttpRequest, who: str) -> HttpResponseBase:
 @control_view("POST")
 def send_view(request: HttpRequest) -> HttpResponseBase:
     """Say something as a customer: `from` (made if unknown), `number`, and one saying of `simulator.chat`."""
-    body = _body(request)
+    body = body_of(request)
     if not body.get("from"):
         raise ControlFault("from: a phone number or a business-scoped user id is needed")
-    number = _number(body.get("number"))
+    number = number_named(body.get("number"))
     customer = customers.create(who=str(body["from"]))
     saying = {key: value for key, value in body.items() if key not in ("from", "number")}
     message = chat.say(number, customer, saying)
@@ -215,11 +134,11 @@ def media_view(request: HttpRequest) -> HttpResponseBase:
             file.content_type or "application/octet-stream",
             file.read(),
         )
-        number = _number(request.POST.get("number"))
+        number = number_named(request.POST.get("number"))
     else:
-        body = _body(request)
+        body = body_of(request)
         name, mime_type = str(body.get("filename") or ""), str(body.get("mime_type") or "")
-        content, number = _decoded(body.get("content_base64")), _number(body.get("number"))
+        content, number = _decoded(body.get("content_base64")), number_named(body.get("number"))
     if request.GET.get("check", "1") != "0":
         media.check_upload(mime_type, len(content))
     stored = media.store(number, content=content, mime_type=mime_type, filename=name)
@@ -253,11 +172,11 @@ def media_file_view(_request: HttpRequest, media_id: str) -> HttpResponseBase:
 @control_view("GET", "PATCH", "PUT")
 def behaviour_view(request: HttpRequest) -> HttpResponseBase:
     """The steady switches of `?number=`; PATCH changes some, PUT sets all others back to their defaults."""
-    number = _number(request.GET.get("number"))
+    number = number_named(request.GET.get("number"))
     if request.method == "PUT":
         number.behaviour = {}
     if request.method != "GET":
-        number.behaviour = _switches(number, _body(request))
+        number.behaviour = _switches(number, body_of(request))
         number.save(update_fields=["behaviour"])
     return JsonResponse(numbers.behaviour(number).to_json())
 
@@ -274,10 +193,10 @@ def _switches(number: SimulatedNumber, changes: Any) -> dict[str, Any]:
 def faults_view(request: HttpRequest) -> HttpResponseBase:
     """The armed faults of `?number=`; POST arms one, DELETE disarms all."""
     if request.method == "POST":
-        body = _body(request)
-        fault = faults.arm(_number(body.get("number") or request.GET.get("number")), body)
+        body = body_of(request)
+        fault = faults.arm(number_named(body.get("number") or request.GET.get("number")), body)
         return JsonResponse(faults.to_json(fault), status=201)
-    armed = SimulatedFault.objects.filter(number=_number(request.GET.get("number"))).order_by("pk")
+    armed = SimulatedFault.objects.filter(number=number_named(request.GET.get("number"))).order_by("pk")
     if request.method == "DELETE":
         armed.delete()
         return HttpResponse(status=204)
@@ -335,7 +254,7 @@ def webhooks_view(request: HttpRequest) -> HttpResponseBase:
     all that wait.
     """
     if request.method == "POST":
-        return JsonResponse({"id": _queue_raw(_body(request))}, status=201)
+        return JsonResponse({"id": _queue_raw(body_of(request))}, status=201)
     rows = SimulatedWebhook.objects.order_by("pk")
     if name := request.GET.get("number"):
         rows = rows.filter(number__phone_number_id=name)
@@ -356,7 +275,7 @@ def _queue_raw(body: Mapping[str, Any]) -> int:
     if ("value" in body) == bool(body.get("raw_body")):
         raise ControlFault("expected either value or raw_body")
     webhook = SimulatedWebhook(
-        number=_number(body.get("number")),
+        number=number_named(body.get("number")),
         field=str(body.get("field") or "messages"),
         value=body.get("value"),
         raw_body=body.get("raw_body") or "",
@@ -371,7 +290,7 @@ def clock_view(request: HttpRequest) -> HttpResponseBase:
     """How far Meta's clock is ahead; POST `seconds` moves it on. The product's own clock is moved by itself."""
     if request.method == "GET":
         return JsonResponse({"ahead_seconds": clock.ahead_seconds(), "now": clock.now().isoformat()})
-    seconds = _body(request).get("seconds")
+    seconds = body_of(request).get("seconds")
     if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 <= seconds <= 366 * 86_400:
         raise ControlFault(f"seconds: expected a whole number from 0 to a year, got {seconds!r}")
     return JsonResponse({"ahead_seconds": clock.jump(seconds), "now": clock.now().isoformat()})
@@ -380,7 +299,7 @@ def clock_view(request: HttpRequest) -> HttpResponseBase:
 @control_view("POST")
 def reset_view(request: HttpRequest) -> HttpResponseBase:
     """Forget messages, webhooks, faults and switches; with `everything` also numbers, customers, media, the clock."""
-    if _body(request).get("everything"):
+    if body_of(request).get("everything"):
         _delete(SimulatedNumber.objects.all(), SimulatedApp.objects.all(), SimulatedCustomer.objects.all())
         clock.reset()
         return HttpResponse(status=204)

@@ -25,7 +25,7 @@ from django.views.decorators.csrf import ensure_csrf_cookie
 from simulator import chat, customers, delivery, numbers, records
 from simulator.behaviour import FAULTS
 from simulator.chat import SayingFault
-from simulator.control import is_staff
+from simulator.door import is_staff
 from simulator.models import (
     SimulatedChat,
     SimulatedCustomer,
