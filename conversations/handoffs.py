@@ -80,7 +80,7 @@ def close(conversation: Conversation, user: Person) -> None:
     with database.write() as cursor:
         now = clock.now(cursor)
         was_with_people = conversation.owner in {"person", "waiting"}
-        _change(conversation, Q(owner=conversation.owner) & ~Q(owner="closed"), _bot | {"owner": "closed"})
+        _change(conversation, Q(owner=conversation.owner) & ~Q(owner="closed"), {**_bot, "owner": "closed"})
         _handoffs(conversation, "open", "taken").update(state="closed", closed_at=now)
         if was_with_people:
             _tell_lane(cursor, conversation, user)

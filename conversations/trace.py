@@ -75,5 +75,5 @@ def _before(events: Sequence[Event]) -> dict[str, dict[str, Any]]:
 def _seconds(events: Iterable[Event]) -> dict[str, float]:
     """How long the calls took that ``events`` report on."""
     ids = [str(e.data["id"]) for e in events if "id" in e.data]
-    rows = Call.objects.filter(pk__in=ids, seconds__isnull=False).values_list("pk", "seconds")
-    return dict(rows) if ids else {}
+    rows = Call.objects.filter(pk__in=ids).values_list("pk", "seconds") if ids else ()
+    return {pk: seconds for pk, seconds in rows if seconds is not None}

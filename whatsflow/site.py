@@ -11,7 +11,7 @@ from unfold.sites import UnfoldAdminSite
 from whatsflow import home, two_factor
 
 
-class WhatsFlowAdminSite(UnfoldAdminSite):
+class WhatsFlowAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold is untyped
     index_title = _("Home")
 
     def has_permission(self, request: HttpRequest) -> bool:

@@ -95,9 +95,10 @@ def _qr(text: str) -> str:
 
 
 def _log(request: HttpRequest, message: str) -> None:
+    user: Any = request.user
     LogEntry.objects.log_actions(
-        user_id=request.user.pk or 0,
-        queryset=[request.user],
+        user_id=user.pk,
+        queryset=[user],
         action_flag=CHANGE,
         change_message=message,
         single_object=True,

@@ -120,7 +120,7 @@ def moment(value: datetime | None) -> SafeString | str:
     )
 
 
-def time_column(field: str, name: str | Promise) -> Callable[[Any], SafeString | str]:
+def time_column(field: str, name: Any) -> Callable[[Any], SafeString | str]:
     """A list column that shows the time ``field``."""
 
     @admin.display(description=name, ordering=field)

@@ -5,13 +5,12 @@ from typing import Any
 from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from conversations.admin.badges import Look
 
 
-def state_filter(field: str, name: str | Promise, table: dict[str, Look]) -> type[SimpleListFilter]:
+def state_filter(field: str, name: Any, table: dict[str, Look]) -> type[SimpleListFilter]:
     class StateFilter(SimpleListFilter):
         title = name
         parameter_name = field
@@ -25,7 +24,7 @@ def state_filter(field: str, name: str | Promise, table: dict[str, Look]) -> typ
     return StateFilter
 
 
-def open_filter(field: str, name: str | Promise, parameter: str) -> type[SimpleListFilter]:
+def open_filter(field: str, name: Any, parameter: str) -> type[SimpleListFilter]:
     """Rows whose time ``field`` is empty are open."""
 
     class OpenFilter(SimpleListFilter):

@@ -146,7 +146,7 @@ class ConversationAdmin(MachineAdmin):
 
     @admin.display(description=_("number"))
     def number(self, conversation: Any) -> str:
-        return conversation.number_name or conversation.phone_number_id
+        return str(conversation.number_name or conversation.phone_number_id)
 
     @admin.display(description=_("owner"), ordering="owner")
     def owner_badge(self, conversation: Conversation) -> SafeString:
@@ -200,7 +200,7 @@ class ConversationAdmin(MachineAdmin):
             "composer": Composer(),
             **(extra_context or {}),
         }
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]  # read by the admin's tags
+        request.current_app = self.admin_site.name
         return TemplateResponse(request, "admin/conversations/conversation.html", context)
 
     def thread_view(self, request: HttpRequest, pk: int) -> JsonResponse:
@@ -236,7 +236,7 @@ class ConversationAdmin(MachineAdmin):
     def _find(self, request: HttpRequest, object_id: str) -> Conversation:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        conversation = self.get_object(request, object_id)
+        conversation: Conversation | None = self.get_object(request, object_id)
         if conversation is None:
             raise Http404
         return conversation

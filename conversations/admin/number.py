@@ -65,7 +65,8 @@ class NumberForm(forms.ModelForm):  # type: ignore[type-arg]  # takes no paramet
     def save(self, commit: bool = True) -> Number:
         if token := self.cleaned_data.get("new_token"):
             numbers.set_token(self.instance, token)
-        return super().save(commit)
+        number: Number = super().save(commit)
+        return number
 
 
 def _stop(request: HttpRequest, switch: KillSwitch) -> Any:

@@ -208,8 +208,8 @@ class CallAdmin(MaskingMixin, MachineAdmin):
         return format_html('<pre class="wf-json">{}</pre>', call.trace) if call.trace else "–"
 
     @admin.display(description=_("trace"))
-    def trace_hidden(self, call: Call) -> SafeString | str:
-        return _("Only for those who may see numbers in full.") if call.trace else "–"
+    def trace_hidden(self, call: Call) -> str:
+        return str(_("Only for those who may see numbers in full.")) if call.trace else "–"
 
 
 @admin.register(Timer)

@@ -1,5 +1,6 @@
 """Conversations: read them, take one over, hand it back."""
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins
 from rest_framework.decorators import action
