@@ -58,9 +58,8 @@ def later(seconds: str) -> str:
 
 def as_time(value: Any) -> datetime:
     """Read a time column of a raw row: an aware UTC datetime on both databases."""
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value)
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    moment: datetime = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def as_json(value: Any) -> Any:
