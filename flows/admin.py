@@ -8,8 +8,10 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as text
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
@@ -138,11 +140,11 @@ class FlowRecordAdmin(ReadOnlyAdmin):
             '<ol class="wf-history">{}</ol>',
             format_html_join(
                 "",
-                "<li>{} · {:%Y-%m-%d %H:%M} · {} · {}</li>",
+                "<li>{} · {} · {} · {}</li>",
                 (
                     (
                         row.number,
-                        row.at,
+                        date_format(localtime(row.at), "DATETIME_FORMAT"),
                         _link(
                             reverse("admin:flows_flowversion_change", args=[row.version_id]),
                             row.version_id[:8],

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from django.utils.html import format_html, format_html_join
@@ -136,6 +137,8 @@ def process_rows(generation: int) -> list[ProcessRow]:
     ]
 
 
-def processor_rows() -> tuple[list[ProcessorInfo], list[Problem]]:
+def processor_rows() -> tuple[list[tuple[ProcessorInfo, str]], list[Problem]]:
+    """Every processor with the place of its definition in the folder, and the files that cannot be used."""
     catalog = discovery.catalog()
-    return sorted(catalog.processors, key=lambda info: (info.name, info.flow_id)), list(catalog.problems)
+    ordered = sorted(catalog.processors, key=lambda info: (info.name, info.flow_id))
+    return [(info, f"{Path(info.path).name}:{info.line}") for info in ordered], list(catalog.problems)

@@ -89,6 +89,7 @@ def test_the_page_of_a_flow_shows_every_fault_and_that_the_old_version_stays(dat
     loader.load(dataset)
     page = get(staff, "flows_flowrecord_change", "hours")
     assert "version 1 stays live" in page
+    assert "<li>1 · " in page
     assert "flows/hours.json:2:2" in page
     assert "WF101" in page
     assert "&lt;b&gt;Hi&lt;/b&gt;" in page
