@@ -10,13 +10,13 @@ from flows import lint
 
 FOLDER = Path(__file__).parent / "broken"
 EXPECTED = FOLDER / "expected.txt"
-PROCESSORS = '''from flows.processing import processor
+PROCESSORS = """from flows.processing import processor
 
 
 @processor
 def describe_bike(bike: str) -> str:
     return bike
-'''
+"""
 
 
 @pytest.fixture
