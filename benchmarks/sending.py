@@ -29,7 +29,10 @@ with database.write() as cursor:
     outbox.add(cursor, [m for m, *_ in rows])
     outbox.add_bubbles(cursor, rows)
 """
-RUN = "import django; django.setup(); import threading; from conversations import sender; print(sender.run(threading.Event(), 1.0))"
+RUN = (
+    "import django; django.setup(); import threading; from conversations import sender;"
+    "print(sender.run(threading.Event(), 1.0))"
+)
 
 
 def run(made: Product, delay_ms: float) -> None:
@@ -38,7 +41,7 @@ def run(made: Product, delay_ms: float) -> None:
     made.start(
         "sender", "-c", "import django; django.setup();" + RUN, more={"WHATSFLOW_SENDS_IN_FLIGHT": "256"}
     )
-    wait(lambda: made.ledger())
+    wait(made.ledger)
     # The start of the process, mostly imports, is not the sender's work.
     began, postgres = made.cpu("sender"), cpu_of_postgres()
     limit = time.monotonic() + 120
@@ -57,7 +60,8 @@ def run(made: Product, delay_ms: float) -> None:
         flush=True,
     )
     made.script(
-        "from conversations.models import Message, Outbox; Message.objects.all().delete(); Outbox.objects.all().delete()"
+        "from conversations.models import Message, Outbox;"
+        "Message.objects.all().delete(); Outbox.objects.all().delete()"
     )
     made.processes.pop("sender")
 

@@ -14,7 +14,7 @@ import uvloop
 NUMBER = "1000000001"
 
 
-def body(sender: int, n: int, text: str = "hi") -> bytes:
+def body(sender: int, n: int) -> bytes:
     """A text message of about one kilobyte, like Meta's with its identifiers."""
     phone = f"9198{sender:08d}"
     message = {
@@ -22,7 +22,7 @@ def body(sender: int, n: int, text: str = "hi") -> bytes:
         "id": f"wamid.bench.{sender}.{n}." + "x" * 40,
         "timestamp": str(int(time.time())),
         "type": "text",
-        "text": {"body": text},
+        "text": {"body": f"hi {n}"},
     }
     value = {
         "messaging_product": "whatsapp",
@@ -89,9 +89,7 @@ def open_loop(
     return uvloop.run(_open(url, secret, rate, seconds, senders, first, text))
 
 
-async def _open(
-    url: str, secret: str, rate: float, seconds: float, senders: int, first: int, text: str
-) -> Told:
+async def _open(url: str, secret: str, rate: float, seconds: float, senders: int, first: int) -> Told:
     told = Told()
     tasks: set[asyncio.Task[None]] = set()
     began = time.monotonic()
@@ -101,7 +99,7 @@ async def _open(
             if delay > 0:
                 await asyncio.sleep(delay)
             k = first + n
-            task = asyncio.create_task(_post(session, url, secret, k % senders, k // senders, told, text))
+            task = asyncio.create_task(_post(session, url, secret, k % senders, k // senders, told))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
         if tasks:
@@ -111,9 +109,9 @@ async def _open(
 
 
 async def _post(
-    session: aiohttp.ClientSession, url: str, secret: str, sender: int, n: int, told: Told, text: str = "hi"
+    session: aiohttp.ClientSession, url: str, secret: str, sender: int, n: int, told: Told
 ) -> None:
-    raw = body(sender, n, text)
+    raw = body(sender, n)
     began = time.monotonic()
     told.sent_at[sender, n] = began
     try:
