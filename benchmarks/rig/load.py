@@ -84,9 +84,8 @@ def open_loop(
     seconds: float,
     senders: int = 1000,
     first: int = 0,
-    text: str = "hi",
 ) -> Told:
-    return uvloop.run(_open(url, secret, rate, seconds, senders, first, text))
+    return uvloop.run(_open(url, secret, rate, seconds, senders, first))
 
 
 async def _open(url: str, secret: str, rate: float, seconds: float, senders: int, first: int) -> Told:
