@@ -40,11 +40,14 @@ def trip(cursor: database.Cursor, scope: str, *, code: int | None, reason: str) 
 
 
 def close(cursor: database.Cursor, scopes: Sequence[str]) -> None:
-    """Close what stands open; a no-op in the usual case."""
+    """Close what a probe found healthy; a no-op in the usual case.
+
+    A message that was on its way when the breaker opened proves nothing: only half-open ones are closed.
+    """
     among = cursor.among("scope", "text", scopes)
     rows = cursor.rows(
         "UPDATE conversations_breaker SET state = 'closed', failures = 0"
-        f" WHERE state <> 'closed' AND {among.sql} RETURNING scope",
+        f" WHERE state = 'half_open' AND {among.sql} RETURNING scope",
         among.params,
     )
     for (scope,) in rows:

@@ -71,7 +71,9 @@ def resolve(cursor: database.Cursor, people: Sequence[Person], now: datetime) ->
             if key not in owners:
                 owners[key] = missing[key] = keeper
     _remember(cursor, missing, now)
-    return Resolved(of=[owners[p.keys[0]] for p in people], created=frozenset(created))
+    found = [owners[p.keys[0]] for p in people]
+    lanes.create(cursor, found)
+    return Resolved(of=found, created=frozenset(created))
 
 
 def _new_people(people: Sequence[Person], owners: dict[Key, int]) -> list[Person]:
@@ -124,9 +126,7 @@ def _create(cursor: database.Cursor, people: Sequence[Person], now: datetime) ->
         "RETURNING uuid, id",
     )
     ids = {str(tag).replace("-", ""): int(id_) for tag, id_ in made}
-    contact_ids = [ids[tag] for tag in tags]
-    lanes.create(cursor, contact_ids)
-    return contact_ids
+    return [ids[tag] for tag in tags]
 
 
 def _remember(cursor: database.Cursor, identities: dict[Key, int], now: datetime) -> None:
@@ -182,18 +182,22 @@ def merge(cursor: database.Cursor, keeper: int, other: int, now: datetime) -> No
 
 def _renumber_inbox(cursor: database.Cursor, keeper: int, other: int) -> None:
     rows = cursor.rows(
-        "SELECT id FROM conversations_inbox WHERE contact_id = %s AND state = 'new' ORDER BY seq", [other]
+        "SELECT id, kind FROM conversations_inbox WHERE contact_id = %s AND state = 'new' ORDER BY seq",
+        [other],
     )
     if rows:
         first = lanes.take_numbers(cursor, {keeper: len(rows)})[keeper]
-        source = cursor.source({"i": "id", "s": "id"}, [(i, first + n) for n, (i,) in enumerate(rows)])
+        source = cursor.source({"i": "id", "s": "id"}, [(i, first + n) for n, (i, _) in enumerate(rows)])
         cursor.run(
             f"UPDATE conversations_inbox SET contact_id = %s, seq = v.s FROM {source.sql}"
             " WHERE conversations_inbox.id = v.i",
             [keeper, *source.params],
         )
+    # A call of the other's goes on: the keeper sleeps until its result, unless that is there already.
+    has_result = any(kind == "call" for _, kind in rows)
     cursor.run(
-        f"UPDATE conversations_lane SET is_calling = %s, runnable_at = {database.later('315360000')}"
+        "UPDATE conversations_lane SET is_calling = %s,"
+        f" runnable_at = {'{now}' if has_result else database.later('315360000')}"
         " WHERE contact_id = %s AND EXISTS"
         " (SELECT 1 FROM conversations_lane AS o WHERE o.contact_id = %s AND o.is_calling)",
         [True, keeper, other],

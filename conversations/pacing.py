@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from flows import database
 
 BURST_SECONDS = 1.0
+# A number that was slowed down is as fast as before after this time without another such answer.
+RECOVERY_SECONDS = 600.0
 # One message to a person each 6 s, and up to 45 ahead of that, repaid by waiting.
 PAIR_SECONDS = 6
 PAIR_BURST = 45
@@ -13,9 +15,10 @@ PAIR_BURST = 45
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """What may leave a number now."""
+    """What may leave a number now; ``rate`` is the number's own, or less while it recovers."""
 
     tokens: float
+    rate: float
     is_killed: bool
     is_broken: bool
     may_probe: bool
@@ -24,7 +27,7 @@ class Allowance:
 
 
 _ALLOWANCE = (
-    "SELECT b.tokens, b.at, {now},"
+    "SELECT b.tokens, b.rate, b.at, {now},"
     " (SELECT offset_seconds FROM conversations_simulationclock WHERE id = 1),"
     " EXISTS (SELECT 1 FROM conversations_killswitch AS s WHERE s.is_on),"
     " EXISTS (SELECT 1 FROM conversations_breaker AS k WHERE k.state <> 'closed' AND k.scope IN (%s, %s)),"
@@ -43,11 +46,13 @@ def allowance(cursor: database.Cursor, number: str, waba_id: str, rate: float) -
         row = cursor.one(_ALLOWANCE, [*scopes, *scopes, number])
     if row is None:
         raise LookupError(f"no bucket for number {number}")
-    tokens, at, read_at, offset, is_killed, is_broken, is_resting = row
+    tokens, slowed, at, read_at, offset, is_killed, is_broken, is_resting = row
     now = database.as_time(read_at)
-    passed = (now - database.as_time(at)).total_seconds()
+    passed = max(0.0, (now - database.as_time(at)).total_seconds())
+    present = min(rate, float(slowed) + rate * passed / RECOVERY_SECONDS)
     return Allowance(
-        tokens=min(_cap(rate), float(tokens) + rate * max(0.0, passed)),
+        tokens=min(_cap(present), float(tokens) + present * passed),
+        rate=present,
         is_killed=bool(is_killed),
         is_broken=bool(is_broken),
         may_probe=not is_resting,
@@ -82,12 +87,11 @@ def hold(cursor: database.Cursor, key: str, seconds: float) -> None:
     )
 
 
-def slow_down(cursor: database.Cursor, phone_number_id: str) -> None:
-    """Halve a number's rate when Meta says that it is too fast; ``recover`` raises it again."""
+def slow_down(cursor: database.Cursor, key: str) -> None:
+    """Halve a number's present rate when Meta says that it is too fast; it recovers by itself."""
     cursor.run(
-        "UPDATE conversations_number SET rate = CASE WHEN rate > 2 THEN rate / 2 ELSE 1 END"
-        " WHERE phone_number_id = %s",
-        [phone_number_id],
+        "UPDATE conversations_bucket SET rate = CASE WHEN rate > 2 THEN rate / 2 ELSE 1 END WHERE key = %s",
+        [key],
     )
 
 

@@ -104,16 +104,17 @@ def _retry_on_evidence(cursor: database.Cursor) -> int:
 def _park(cursor: database.Cursor) -> int:
     """After two minutes a row that only a person may resend is parked, and so is one that was overtaken."""
     held_since = database.now() - timedelta(seconds=AMBIGUOUS_HOLD_SECONDS)
+    moment = clock.now(cursor)
     rows = cursor.rows(
         "UPDATE conversations_outbox SET state = 'parked' WHERE state = 'ambiguous' AND sent_at < %s"
-        " AND (policy <> 'evidence' OR EXISTS (SELECT 1 FROM conversations_outbox AS l"
+        # Evidence that never comes must not hold a row for ever.
+        " AND (policy <> 'evidence' OR expires_at <= %s OR EXISTS (SELECT 1 FROM conversations_outbox AS l"
         "  WHERE l.contact_id = conversations_outbox.contact_id AND l.seq > conversations_outbox.seq"
         "  AND l.attempt > 0) OR NOT EXISTS (SELECT 1 FROM conversations_number AS n"
         "  WHERE n.phone_number_id = conversations_outbox.phone_number_id AND n.has_evidence))"
         " RETURNING id, contact_id",
-        [held_since],
+        [held_since, moment],
     )
-    moment = clock.now(cursor)
     facts.record(
         cursor,
         [facts.Fact(at=moment, name="message_parked", contact_id=c, correlation=i) for i, c in rows],

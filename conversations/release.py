@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 
 from conversations import breakers, pacing, statuses
-from flows import database
+from flows import database, facts
 from flows.failpoints import reach
 
 LEASE_SECONDS = 45
@@ -41,7 +41,10 @@ class Released:
 
 
 _ELIGIBLE = (
-    "SELECT o.id, o.contact_id, o.content, o.context_wamid, o.correlation, o.kind, p.phone, p.bsuid, c.id, c.pair_until"
+    "SELECT o.id, o.contact_id, o.content, o.context_wamid, o.correlation, o.kind, p.phone, p.bsuid, c.id,"
+    " c.pair_until, CASE WHEN p.is_blocked THEN 'the contact is blocked'"
+    "  WHEN p.is_opted_out AND o.kind <> 'confirmation' THEN 'the contact opted out'"
+    "  WHEN c.owner = 'person' AND o.kind = 'reply' THEN 'a person has the conversation' ELSE '' END"
     " FROM conversations_outbox AS o"
     " JOIN conversations_conversation AS c"
     "  ON c.contact_id = o.contact_id AND c.phone_number_id = o.phone_number_id"
@@ -50,8 +53,6 @@ _ELIGIBLE = (
     # The contact's earlier messages first; one whose fate is unknown holds the others for a while only.
     " AND NOT EXISTS (SELECT 1 FROM conversations_outbox AS e WHERE e.contact_id = o.contact_id AND e.seq < o.seq"
     "  AND (e.state IN ('queued', 'leased', 'sending') OR (e.state = 'ambiguous' AND e.sent_at > %s)))"
-    " AND NOT p.is_blocked AND (NOT p.is_opted_out OR o.kind = 'confirmation')"
-    " AND (c.owner <> 'person' OR o.kind <> 'reply')"
     " AND (c.pair_until IS NULL OR c.pair_until <= %s)"
     " ORDER BY o.priority, o.id LIMIT %s"
 )
@@ -68,15 +69,49 @@ def release(number: str, waba_id: str, rate: float, limit: int) -> list[Released
             limit = min(limit, 1) if allowed.may_probe else 0
         if allowed.is_killed or limit <= 0:
             return []
-        rows = _eligible(cursor, number, limit, allowed)
+        rows = _allowed(cursor, number, limit, allowed)
         if not rows:
             return []
         released = _let_go(cursor, number, waba_id, rows, allowed.moment)
         if allowed.is_broken:
             breakers.begin_probe(cursor, breakers.scopes_of(number, waba_id))
-        pacing.spend(cursor, number, rate, allowed.tokens - len(released))
+        pacing.spend(cursor, number, allowed.rate, allowed.tokens - len(released))
     reach("send.t1")
     return released
+
+
+def _allowed(
+    cursor: database.Cursor, number: str, limit: int, allowed: pacing.Allowance
+) -> list[database.Row]:
+    """What may leave now. What may not any more is cancelled, so that it holds up nothing behind it."""
+    while rows := _eligible(cursor, number, limit, allowed):
+        forbidden = [row for row in rows if row[10]]
+        if not forbidden:
+            return rows
+        _cancel(cursor, forbidden, allowed.moment)
+    return []
+
+
+def _cancel(cursor: database.Cursor, rows: Sequence[database.Row], moment: datetime) -> None:
+    source = cursor.source({"id": "text", "why": "text"}, [(row[0], row[10]) for row in rows])
+    cursor.run(
+        f"UPDATE conversations_outbox SET state = 'cancelled', reason = v.why FROM {source.sql}"
+        " WHERE conversations_outbox.id = v.id",
+        source.params,
+    )
+    facts.record(
+        cursor,
+        [
+            facts.Fact(
+                at=moment,
+                name="message_cancelled",
+                contact_id=row[1],
+                correlation=row[0],
+                data={"reason": row[10]},
+            )
+            for row in rows
+        ],
+    )
 
 
 def _eligible(
@@ -129,7 +164,7 @@ def _let_go(
             correlation=correlation,
             kind=kind,
         )
-        for id_, contact_id, content, context, correlation, kind, phone, bsuid, _, _ in rows
+        for id_, contact_id, content, context, correlation, kind, phone, bsuid, *_ in rows
         if id_ in moved
     ]
 

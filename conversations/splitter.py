@@ -103,7 +103,7 @@ def _split_first() -> int:
                 "UPDATE conversations_webhookdelivery SET state = 'quarantined', reason = %s WHERE id = %s",
                 [cause, row[0]],
             )
-            facts.bury(cursor, "delivery", str(row[0]), cause=cause, trace=trace, attempts=1)
+            facts.bury(cursor, "webhook", str(row[0]), cause=cause, trace=trace, attempts=1)
         return 1
 
 
@@ -120,8 +120,10 @@ def _split_batch(limit: int) -> int:
         _take_messages(cursor, batch)
         reach("split.mid")
         statuses.record(cursor, batch.statuses, batch.now)
+        _keep_values(cursor, batch)
         _follow_changes(cursor, batch)
-        _keep_others(cursor, batch)
+        _tell_others(cursor, batch)
+        _apply_preferences(cursor, batch)
         _close(cursor, batch)
         reach("split.before_commit")
     reach("split.after_commit")
@@ -428,8 +430,36 @@ def _follow_changes(cursor: database.Cursor, batch: Batch) -> None:
         )
 
 
-def _keep_others(cursor: database.Cursor, batch: Batch) -> None:
-    """Values that are neither messages nor statuses are kept as facts; marketing choices count at once."""
+def _keep_values(cursor: database.Cursor, batch: Batch) -> None:
+    """Values that are neither messages nor statuses are kept whole, once; a repeated one has no effect."""
+    values = [
+        *((c.dedup_key, "messages", "number_change", c.phone_number_id, c.raw, c.at) for c in batch.changes),
+        *((o.dedup_key, o.field, o.kind, o.phone_number_id, o.value, o.at) for o in batch.others),
+    ]
+    rows = {
+        key: (key, field, kind, number, database.dumps(value), at or batch.now)
+        for key, field, kind, number, value, at in values
+    }
+    columns = {
+        "dedup_key": "text",
+        "field": "text",
+        "kind": "text",
+        "phone_number_id": "text",
+        "value": "json",
+        "at": "time",
+    }
+    made = cursor.insert_returning(
+        "conversations_webhookvalue",
+        columns,
+        list(rows.values()),
+        "ON CONFLICT (dedup_key) DO NOTHING RETURNING dedup_key",
+    )
+    fresh = {key for (key,) in made}
+    batch.changes = [c for c in {c.dedup_key: c for c in batch.changes}.values() if c.dedup_key in fresh]
+    batch.others = [o for o in {o.dedup_key: o for o in batch.others}.values() if o.dedup_key in fresh]
+
+
+def _tell_others(cursor: database.Cursor, batch: Batch) -> None:
     facts.record(
         cursor,
         [
@@ -442,7 +472,6 @@ def _keep_others(cursor: database.Cursor, batch: Batch) -> None:
             for other in batch.others
         ],
     )
-    _apply_preferences(cursor, batch)
 
 
 def _apply_preferences(cursor: database.Cursor, batch: Batch) -> None:
@@ -475,4 +504,4 @@ def _close(cursor: database.Cursor, batch: Batch) -> None:
             "UPDATE conversations_webhookdelivery SET state = 'quarantined', reason = %s WHERE id = %s",
             [reason[:300], id_],
         )
-        facts.bury(cursor, "delivery", str(id_), cause=reason)
+        facts.bury(cursor, "webhook", str(id_), cause=reason)

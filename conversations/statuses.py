@@ -16,6 +16,8 @@ from flows import database, facts
 
 RANK_SQL = "CASE {column} " + " ".join(f"WHEN '{s}' THEN {r}" for s, r in STATUS_RANK.items()) + " ELSE 0 END"
 EVIDENCE_AFTER = 20
+# The statuses that every message has, and whose token therefore tells whether the channel carries it.
+EVIDENT = ("sent", "delivered")
 
 
 def make_token(outbox_id: str, attempt: int) -> str:
@@ -71,7 +73,7 @@ def record(cursor: database.Cursor, statuses: Sequence[InboundStatus], now: date
         (
             s.phone_number_id,
             s.wamid,
-            s.status,
+            s.status[:16],
             s.participant,
             s.at or now,
             s.token,
@@ -86,20 +88,25 @@ def record(cursor: database.Cursor, statuses: Sequence[InboundStatus], now: date
         "conversations_statusevent",
         COLUMNS,
         rows,
-        "ON CONFLICT (phone_number_id, wamid, status, participant) DO NOTHING RETURNING id",
+        "ON CONFLICT (phone_number_id, wamid, status, participant) DO NOTHING"
+        " RETURNING id, phone_number_id, status, token",
     )
-    apply(cursor, [int(id_) for (id_,) in made], now)
-    _weigh_evidence(cursor, statuses)
+    apply(cursor, [int(row[0]) for row in made], now)
+    _weigh_evidence(cursor, [(number, token) for _, number, name, token in made if name in EVIDENT])
     return len(made)
 
 
 def apply_orphans(cursor: database.Cursor, wamids: Sequence[str], now: datetime) -> None:
     """Apply the statuses that came before these messages were known."""
+    apply(cursor, _orphans(cursor, wamids), now)
+
+
+def _orphans(cursor: database.Cursor, wamids: Sequence[str]) -> list[int]:
     among = cursor.among("wamid", "text", wamids)
     rows = cursor.rows(
         f"SELECT id FROM conversations_statusevent WHERE applied_at IS NULL AND {among.sql}", among.params
     )
-    apply(cursor, [int(id_) for (id_,) in rows], now)
+    return [int(id_) for (id_,) in rows]
 
 
 def apply(cursor: database.Cursor, ids: Sequence[int], now: datetime) -> None:
@@ -109,6 +116,9 @@ def apply(cursor: database.Cursor, ids: Sequence[int], now: datetime) -> None:
     if not found:
         return
     settle(cursor, found, now)
+    # A row that is known by its token now may have statuses that came without one.
+    earlier = _orphans(cursor, sorted({k.wamid for k in found}))
+    found += _match(cursor, [id_ for id_ in earlier if id_ not in ids])
     _move_messages(cursor, found)
     among = cursor.among("id", "id", [k.id for k in found])
     cursor.run(f"UPDATE conversations_statusevent SET applied_at = {{now}} WHERE {among.sql}", among.params)
@@ -251,17 +261,15 @@ def _tell(cursor: database.Cursor, found: Sequence[Known]) -> None:
     )
 
 
-def _weigh_evidence(cursor: database.Cursor, statuses: Sequence[InboundStatus]) -> None:
+def _weigh_evidence(cursor: database.Cursor, told: Sequence[tuple[str, str | None]]) -> None:
     """Retrying on evidence needs our token in the statuses: on after 20 in a row, off when one comes without."""
     with_token: dict[str, int] = {}
     without: set[str] = set()
-    for status in statuses:
-        if status.status not in {"sent", "delivered"}:
-            continue
-        if read_token(status.token):
-            with_token[status.phone_number_id] = with_token.get(status.phone_number_id, 0) + 1
+    for number, token in told:
+        if read_token(token):
+            with_token[number] = with_token.get(number, 0) + 1
         else:
-            without.add(status.phone_number_id)
+            without.add(number)
     for number, count in with_token.items():
         cursor.run(
             "UPDATE conversations_number SET evidence_statuses = evidence_statuses + %s,"

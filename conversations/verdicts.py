@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from conversations import breakers, clock, consent, pacing, statuses
 from conversations.release import Released
@@ -63,7 +64,9 @@ def record(judged: Sequence[Judged]) -> None:
                 "UPDATE conversations_outbox SET state = v.state, wamid = v.wamid, error_code = v.code,"
                 f" reason = v.words, not_before = v.not_before FROM {source.sql}"
                 " WHERE conversations_outbox.id = v.id AND conversations_outbox.attempt = v.n"
-                " AND conversations_outbox.state IN ('sending', 'ambiguous', 'parked')"
+                # What is parked moves by proof alone.
+                " AND (conversations_outbox.state IN ('sending', 'ambiguous')"
+                "  OR (conversations_outbox.state = 'parked' AND v.state = 'accepted'))"
                 " RETURNING conversations_outbox.id",
                 source.params,
             )
@@ -76,7 +79,7 @@ def record(judged: Sequence[Judged]) -> None:
             source.params,
         )
         reach("send.t2")
-        _update_bubbles(cursor, source, settled)
+        _update_bubbles(cursor, [row for row in rows if row[0] in settled])
         accepted = [j for j in judged if j.verdict.wamid]
         _look_for_doubles(cursor, [j for j in accepted if j.message.id not in settled], now)
         statuses.apply_orphans(cursor, [j.verdict.wamid or "" for j in accepted], now)
@@ -84,9 +87,8 @@ def record(judged: Sequence[Judged]) -> None:
         _tell(cursor, [j for j in judged if j.message.id in settled], now)
 
 
-def _update_bubbles(cursor: database.Cursor, source: database.Source, settled: set[str]) -> None:
-    if not settled:
-        return
+def _update_bubbles(cursor: database.Cursor, rows: Sequence[tuple[Any, ...]]) -> None:
+    source = cursor.source(_VERDICT_COLUMNS, rows)
     cursor.run(
         "UPDATE conversations_message SET wamid = COALESCE(v.wamid, conversations_message.wamid),"
         " status = CASE WHEN v.state = 'accepted' AND conversations_message.status = '' THEN 'accepted'"
@@ -112,6 +114,9 @@ def _take_effects(cursor: database.Cursor, judged: Sequence[Judged], now: dateti
     if any(j.verdict.state == "accepted" for j in judged):
         scopes = {s for j in judged for s in breakers.scopes_of(j.message.phone_number_id, j.message.waba_id)}
         breakers.close(cursor, sorted(scopes))
+    # A whole batch that came too fast is one reason to slow down, not thirty.
+    for number in sorted({j.message.phone_number_id for j in judged if j.verdict.effect == "slow_number"}):
+        pacing.slow_down(cursor, number)
     for j in judged:
         verdict, number = j.verdict, j.message.phone_number_id
         if verdict.effect == "open_breaker_account":
@@ -121,8 +126,6 @@ def _take_effects(cursor: database.Cursor, judged: Sequence[Judged], now: dateti
             breakers.trip(cursor, f"number:{number}", code=verdict.code, reason=verdict.words)
         elif verdict.effect == "open_breaker_marketing":
             breakers.trip(cursor, f"marketing:{number}", code=verdict.code, reason=verdict.words)
-        elif verdict.effect == "slow_number":
-            pacing.slow_down(cursor, number)
         elif verdict.effect == "opt_out":
             change = consent.Change(
                 contact_id=j.message.contact_id,

@@ -3,7 +3,7 @@
 from conversations.models.clock import SimulationClock
 from conversations.models.contact import ConsentEntry, Contact, ContactIdentity
 from conversations.models.conversation import Conversation, Message, Note
-from conversations.models.inbound import Inbox, Lane, StatusEvent, WebhookDelivery
+from conversations.models.inbound import Inbox, Lane, StatusEvent, WebhookDelivery, WebhookValue
 from conversations.models.number import Breaker, Bucket, KillSwitch, Number
 from conversations.models.outbound import Outbox, SendAttempt
 from conversations.models.session import Call, Handoff, Session, SessionStep, Timer
@@ -31,4 +31,5 @@ __all__ = [
     "StatusEvent",
     "Timer",
     "WebhookDelivery",
+    "WebhookValue",
 ]

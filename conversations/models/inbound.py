@@ -79,6 +79,24 @@ class Lane(models.Model):
         return f"lane {self.contact_id}"
 
 
+class WebhookValue(models.Model):
+    """A value of Meta's that is neither message nor status, kept once for ever by ``dedup_key``."""
+
+    dedup_key = models.CharField(max_length=300, unique=True)
+    field = models.CharField(max_length=64)
+    kind = models.CharField(max_length=32)
+    phone_number_id = models.CharField(max_length=32, null=True)
+    value = models.JSONField()
+    at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("webhook value")
+        verbose_name_plural = _("webhook values")
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.kind}"
+
+
 class StatusEvent(models.Model):
     """A status of Meta's, kept once; ``applied_at`` is empty while no message of ours is known for it."""
 
