@@ -169,7 +169,8 @@ def _commit(walks: Sequence[Walk], releases: Sequence[lanes.Release], now: datet
         for walk in kept:
             walk.number_messages(held[walk.lane.contact_id])
         if kept:
-            _write(cursor, kept, now)
+            with cursor.pipeline():
+                _write(cursor, kept, now)
         reach("turn.before_commit")
 
 

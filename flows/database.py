@@ -107,6 +107,15 @@ class Cursor:
         row: Row | None = self._raw.fetchone()
         return row
 
+    @contextmanager
+    def pipeline(self) -> Iterator[None]:
+        """Send the statements of the block without waiting for each answer; none may read a result."""
+        if not self.postgres:
+            yield
+            return
+        with self._connection.wrap_database_errors, self._connection.connection.pipeline():
+            yield
+
     def source(self, columns: dict[str, str], rows: Sequence[Sequence[Any]], alias: str = "v") -> "Source":
         """Give ``rows`` to a statement as a table named ``alias`` with ``columns`` (name -> kind)."""
         return Source(columns, rows, alias, postgres=self.postgres)

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import psycopg
+import psycopg.sql
 import pytest
 
 from tests.faults.plan import first_middle_last
@@ -31,17 +33,34 @@ POINTS = {
 
 
 def environment(database: str, broker: str, home: Path) -> dict[str, str]:
-    services = {name: os.environ.get(name, "") for name in ("DATABASE_URL", "REDIS_URL")}
+    """The product's database and broker; on PostgreSQL a database of its own."""
     chosen = {"DATABASE_URL": f"sqlite:///{home / 'product.sqlite3'}", "REDIS_URL": ""}
     if database == "postgres":
-        chosen["DATABASE_URL"] = services["DATABASE_URL"]
+        chosen["DATABASE_URL"] = fresh_database(f"crash_{broker}_{os.getpid()}")
     if broker == "redis":
-        chosen["REDIS_URL"] = services["REDIS_URL"]
+        chosen["REDIS_URL"] = os.environ["REDIS_URL"]
     return chosen
 
 
-@pytest.mark.parametrize("broker", ["alone", "redis"])
-@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+def fresh_database(name: str) -> str:
+    server = os.environ["DATABASE_URL"]
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name)))
+    return f"{server.rpartition('/')[0]}/{name}"
+
+
+_needs_services = pytest.mark.postgres
+
+
+@pytest.mark.parametrize(
+    ("database", "broker"),
+    [
+        ("sqlite", "alone"),
+        pytest.param("sqlite", "redis", marks=_needs_services),
+        pytest.param("postgres", "alone", marks=_needs_services),
+        pytest.param("postgres", "redis", marks=_needs_services),
+    ],
+)
 def test_a_killed_product_loses_nothing_and_says_nothing_twice(
     tmp_path: Path, database: str, broker: str
 ) -> None:
