@@ -8,6 +8,9 @@
   let version = "";
   let failures = 0;
 
+  // What stands above the chat, messages to staff too, is not always as high.
+  chat.style.setProperty("--wf-top", `${Math.round(chat.getBoundingClientRect().top + window.scrollY)}px`);
+
   const thread = () => chat.querySelector(".wf-thread");
   const field = () => chat.querySelector("textarea");
   const toEnd = () => {
