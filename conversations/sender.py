@@ -194,7 +194,10 @@ class Sender:
         try:
             to = Recipient(phone=message.phone or None, bsuid=message.bsuid or None)
             body = build(message.content, to=to, token=message.token, context_wamid=message.context_wamid)
-        except BadContent as error:
+        except Exception as error:
+            # Nothing was written, and no other attempt would do better: whatever broke, the message ends here.
+            if not isinstance(error, BadContent):
+                log.exception("message %s cannot be made", message.id)
             verdict = Verdict(
                 state="refused", words="This message cannot be put into Meta's form", message=str(error)
             )

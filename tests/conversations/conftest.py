@@ -1,7 +1,9 @@
 """What the tests of the conversation way share: tables of their own for each test, a number, the way itself."""
 
+import functools
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,12 +12,14 @@ from django.apps import apps
 from django.contrib.auth.models import User
 from django.db import connections
 
-from conversations import webhook
+from conversations import sender, webhook
 from conversations.models import Number
+from conversations.whatsapp.client import GraphClient, Timeouts
 from flows import database, registry
 from tests.conversations import bodies
 from tests.conversations.way import Way
 from tests.factories import NumberFactory
+from tests.graph import Graph, accept
 
 REAL_SECRET = "the-real-app-secret"
 OLD_SECRET = "the-app-secret-before"
@@ -74,3 +78,40 @@ def timed():
         assert time.monotonic() - began < seconds
 
     return within
+
+
+@pytest.fixture(scope="session")
+def far_end() -> Iterator[Graph]:
+    graph = Graph()
+    yield graph
+    graph.stop()
+
+
+@pytest.fixture
+def graph(far_end: Graph, settings, monkeypatch) -> Graph:
+    """Meta as this test scripts it; the sender waits 0.6 s for an answer, not 20."""
+    far_end.posts.clear()
+    far_end.script.clear()
+    far_end.usual = accept
+    far_end.on_post = lambda _post, _wamid: None
+    settings.SIMULATOR_BASE_URL = settings.WHATSAPP_GRAPH_URL = far_end.url
+    short = Timeouts(connect=0.5, read=0.5, total=0.6)
+    monkeypatch.setattr(sender, "GraphClient", functools.partial(GraphClient, timeouts=short))
+    monkeypatch.setattr(sender, "POLL_SECONDS", 0.05)
+    return far_end
+
+
+@pytest.fixture
+def patient(graph: Graph, monkeypatch) -> None:
+    """The sender waits as long for an answer as it does in earnest."""
+    monkeypatch.setattr(sender, "GraphClient", GraphClient)
+
+
+@pytest.fixture
+def send() -> Callable[..., int]:
+    """Run one sending loop until it is idle."""
+
+    def run(idle_seconds: float = 0.15) -> int:
+        return sender.run(threading.Event(), idle_seconds)
+
+    return run
