@@ -1,8 +1,10 @@
 """Celery wakes the work; truth, order, leases and retries live in the tables."""
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import setup_logging
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "whatsflow.settings")
 
@@ -13,3 +15,8 @@ app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "sweep": {"task": "whatsflow.sweep", "schedule": 30, "options": {"expires": 30, "queue": "bulk"}}
 }
+
+
+@setup_logging.connect(weak=False, dispatch_uid="whatsflow.logging")
+def keep_logging(**_: Any) -> None:
+    """Leave logging as settings have it: Celery's own would say nothing of what a worker loads."""
