@@ -72,7 +72,7 @@ def _unblock(request: HttpRequest, contact: Contact) -> Any:
 
 class ContactForm(forms.ModelForm):  # type: ignore[type-arg]  # takes no parameter at run time
     groups = forms.CharField(
-        label=_("groups"),
+        label=_("Groups"),
         required=False,
         help_text=_("Names with commas between them."),
         widget=UnfoldAdminTextInputWidget,

@@ -91,5 +91,9 @@ class KillSwitch(models.Model):
     by = models.CharField(max_length=150, default="", blank=True)
     at = models.DateTimeField(auto_now=True)
 
+    class Meta:
+        verbose_name = _("kill switch")
+        verbose_name_plural = _("kill switch")
+
     def __str__(self) -> str:
         return "on" if self.is_on else "off"
