@@ -28,10 +28,11 @@ def make_token(outbox_id: str, attempt: int) -> str:
 def read_token(token: str | None) -> tuple[str, int] | None:
     """The row and attempt of a token of ours; None for anything else."""
     parts = (token or "").split(".")
-    if len(parts) != 4 or parts[0] != "wf1" or not parts[2].isdigit() or len(parts[2]) > 6:
+    if len(parts) != 4 or parts[0] != "wf1" or not parts[2].isdecimal() or len(parts[2]) > 6:
         return None
     attempt = int(parts[2])
-    return (parts[1], attempt) if hmac.compare_digest(parts[3], _mac(parts[1], attempt)) else None
+    is_ours = hmac.compare_digest(parts[3].encode(), _mac(parts[1], attempt).encode())
+    return (parts[1], attempt) if is_ours else None
 
 
 def _mac(outbox_id: str, attempt: int) -> str:
