@@ -13,7 +13,6 @@ from conversations.api.base import ApiViewSet, idempotency_key, reused_key
 from conversations.api.problems import Problem
 from conversations.models import Conversation, Message, Outbox
 from conversations.serializers import MessageSerializer, NewMessageSerializer, QueuedSerializer
-from flows import database
 
 KEY_HEADER = OpenApiParameter(
     "Idempotency-Key",
@@ -85,6 +84,6 @@ def _known(key: str | None, conversation: Conversation, content: dict[str, Any])
         conversation.contact_id,
         conversation.phone_number_id,
     )
-    if not same_place or database.dumps(row.content) != database.dumps(content):
+    if not same_place or row.content != content:
         raise reused_key()
     return row.pk
