@@ -19,12 +19,10 @@ ROOT = Path(__file__).resolve().parents[2]
 SECRET = "bench-secret"
 FLOW = {
     "id": "bench",
-    "trigger": "hi",
+    "trigger": {"type": "keyword", "text": "hi", "match": "first_word"},
+    # The answer differs each time: the same pair of texts four times over would be taken for a machine.
     "steps": [
-        {
-            "id": "hello",
-            "content": {"type": "text", "body": "Hello {{ contact.name | slice: 0, 4 }}, how are you?"},
-        }
+        {"id": "hello", "content": {"type": "text", "body": "Hello {{ contact.name | slice: 0, 4 }}: {{ reply.text }}"}}
     ],
 }
 
