@@ -158,9 +158,10 @@ INVARIANTS: tuple[Invariant, ...] = (
         code="I8",
         says="a contact's messages left in the order of their creation",
         sql="SELECT later.id FROM conversations_outbox AS first JOIN conversations_outbox AS later"
+        " ON later.contact_id = first.contact_id AND later.seq > first.seq"
+        " WHERE first.attempt = 1 AND later.attempt > 0 AND later.sent_at < first.sent_at"
         # Of two contacts that were merged each had an order of its own.
-        " ON later.contact_id = first.contact_id AND later.seq > first.seq AND later.created_at >= first.created_at"
-        " WHERE first.attempt = 1 AND later.attempt > 0 AND later.sent_at < first.sent_at",
+        " AND NOT EXISTS (SELECT 1 FROM conversations_lane AS l WHERE l.merged_into = first.contact_id)",
     ),
     Invariant(
         code="I9",

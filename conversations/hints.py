@@ -88,21 +88,39 @@ class RedisWay:
         self._client = redis.Redis.from_url(url, socket_timeout=0.3, socket_connect_timeout=0.3)
         self._failures = 0
         self._rest_until = 0.0
+        self._sending = threading.Lock()
 
     def publish(self, channel: str) -> None:
         if time.monotonic() < self._rest_until:
             return
         try:
-            if not self._client.publish(f"whatsflow:{channel}", b"1"):
-                current_app.send_task(_task_of[channel], ignore_result=True)
-        except (redis.RedisError, OperationalError, OSError) as error:
-            self._failures += 1
-            if self._failures >= 3:
-                self._rest_until = time.monotonic() + _rest_seconds
-                self._failures = 0
-                log.warning("hints rest for %.0f s: %s", _rest_seconds, type(error).__name__)
+            is_heard = bool(self._client.publish(f"whatsflow:{channel}", b"1"))
+        except (redis.RedisError, OSError) as error:
+            self._count_failure(error)
         else:
             self._failures = 0
+            if not is_heard:
+                self._start_loop(channel)
+
+    def _start_loop(self, channel: str) -> None:
+        """Send the task from a thread: a broker that froze holds its client for seconds, and the door must not wait."""
+        if self._sending.acquire(blocking=False):
+            threading.Thread(target=self._send_task, args=[channel], daemon=True, name="hint").start()
+
+    def _send_task(self, channel: str) -> None:
+        try:
+            current_app.send_task(_task_of[channel], ignore_result=True)
+        except (redis.RedisError, OperationalError, OSError) as error:
+            self._count_failure(error)
+        finally:
+            self._sending.release()
+
+    def _count_failure(self, error: Exception) -> None:
+        self._failures += 1
+        if self._failures >= 3 or isinstance(error, OperationalError):
+            self._rest_until = time.monotonic() + _rest_seconds
+            self._failures = 0
+            log.warning("hints rest for %.0f s: %s", _rest_seconds, type(error).__name__)
 
 
 class RedisEar(threading.Thread):
@@ -111,22 +129,22 @@ class RedisEar(threading.Thread):
     def __init__(self, url: str, channel: str, event: threading.Event) -> None:
         super().__init__(daemon=True, name=f"ear-{channel}")
         self._url, self._channel, self._event = url, channel, event
-        self._stop = threading.Event()
+        self._stopping = threading.Event()
         self.ready = threading.Event()
 
     def run(self) -> None:
-        while not self._stop.is_set():
+        while not self._stopping.is_set():
             try:
                 self._listen()
             except (redis.RedisError, OSError):
-                self._stop.wait(1.0)
+                self._stopping.wait(1.0)
 
     def _listen(self) -> None:
         client = redis.Redis.from_url(self._url, socket_connect_timeout=1.0)
         pubsub: Any = client.pubsub()  # type: ignore[no-untyped-call]
         try:
             pubsub.subscribe(f"whatsflow:{self._channel}")
-            while not self._stop.is_set():
+            while not self._stopping.is_set():
                 message = pubsub.get_message(timeout=0.5)
                 if message is not None:
                     self.ready.set()
@@ -136,7 +154,7 @@ class RedisEar(threading.Thread):
             client.close()
 
     def close(self) -> None:
-        self._stop.set()
+        self._stopping.set()
 
 
 _publisher: Publisher | None = Publisher(RedisWay(settings.REDIS_URL).publish) if settings.REDIS_URL else None

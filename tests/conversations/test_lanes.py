@@ -74,6 +74,17 @@ def test_of_four_workers_one_gets_a_lane(way):
     assert sorted(got) == [0, 0, 0, 1]
 
 
+@pytest.mark.parametrize("suspects", [False, True])
+def test_a_claim_takes_no_more_than_its_limit(way, suspects):
+    for phone in OTHERS:
+        way.say("hi", phone=phone)
+    splitter.split()
+    Lane.objects.update(turn_attempts=int(suspects))
+    claimed = lanes.claim(3, suspects=suspects)
+    assert len(claimed) == (1 if suspects else 3)
+    assert Lane.objects.filter(epoch__gt=0).count() == len(claimed)
+
+
 def test_a_claimed_lane_is_nobody_elses_until_its_lease_ends(way):
     way.say("hi")
     splitter.split()
