@@ -1,6 +1,7 @@
 """Quarantine: take an input that was set aside and put it before the machine once more."""
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from conversations import hints, lanes
 from conversations.models import Inbox
@@ -19,10 +20,10 @@ def replay(letter: DeadLetter, *, by: str) -> None:
     """
     again = _ways.get(letter.source)
     if again is None:
-        raise NotReplayable(f"a {letter.source} cannot be replayed: expected one of {', '.join(_ways)}")
+        raise NotReplayable(_("An input of this kind cannot be replayed."))
     with database.write() as cursor:
         if not _resolve(cursor, letter, by):
-            raise NotReplayable("it was resolved already")
+            raise NotReplayable(_("It was replayed already."))
         again(cursor, letter.source_id)
         transaction.on_commit(lambda: hints.wake("in"))
 
@@ -39,7 +40,7 @@ def _replay_input(cursor: database.Cursor, source_id: str) -> None:
     """Put a dead input at the end of its lane: its old place lies below what the lane still looks at."""
     found = Inbox.objects.filter(pk=source_id, state="dead").values_list("contact_id", flat=True).first()
     if found is None:
-        raise NotReplayable("the input is not dead any more")
+        raise NotReplayable(_("The input is not dead any more."))
     lanes.create(cursor, [found])
     lanes.lock(cursor, [found])
     seq = lanes.take_numbers(cursor, {found: 1})[found]
@@ -49,7 +50,7 @@ def _replay_input(cursor: database.Cursor, source_id: str) -> None:
         [seq, int(source_id)],
     )
     if not changed:
-        raise NotReplayable("the input is not dead any more")
+        raise NotReplayable(_("The input is not dead any more."))
 
 
 def _replay_delivery(cursor: database.Cursor, source_id: str) -> None:
@@ -59,7 +60,7 @@ def _replay_delivery(cursor: database.Cursor, source_id: str) -> None:
         [int(source_id)],
     )
     if not changed:
-        raise NotReplayable("the delivery is not quarantined any more")
+        raise NotReplayable(_("The delivery is not quarantined any more."))
 
 
 # By ``DeadLetter.source``.

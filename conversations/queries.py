@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from conversations.models import Conversation, KillSwitch, Message, Outbox, SendAttempt
 from conversations.whatsapp import errors
@@ -52,7 +53,7 @@ def failure_words(code: int | None, fallback: str = "") -> str:
     """Say in words for staff what Meta's ``code`` means; ``fallback`` is Meta's own text."""
     row = errors.lookup(code) if code is not None else None
     if row is None:
-        return fallback or ("" if code is None else f"Meta's code {code}")
+        return fallback or ("" if code is None else _("Meta's code %(code)s") % {"code": code})
     return row.words
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.pagination import CursorPagination
 from rest_framework.permissions import DjangoModelPermissions
@@ -94,4 +95,4 @@ def idempotency_key(request: Request, scope: str) -> str | None:
 
 
 def reused_key() -> Problem:
-    return Problem(422, "idempotency_key_reused", "This Idempotency-Key was used for another request.")
+    return Problem(422, "idempotency_key_reused", _("This Idempotency-Key was used for another request."))

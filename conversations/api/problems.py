@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
+from django.utils.translation import gettext as _
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
@@ -46,7 +47,7 @@ def _code(error: Exception) -> str:
 def _detail(data: Any) -> dict[str, Any]:
     if isinstance(data, dict) and set(data) == {"detail"}:
         return {"detail": data["detail"]}
-    return {"detail": "The request has faults.", "errors": data}
+    return {"detail": _("The request has faults."), "errors": data}
 
 
 def _headers(response: Response) -> dict[str, str]:
