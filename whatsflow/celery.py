@@ -17,6 +17,6 @@ app.conf.beat_schedule = {
 }
 
 
-@setup_logging.connect(weak=False, dispatch_uid="whatsflow.logging")
+@setup_logging.connect(weak=False, dispatch_uid="whatsflow.logging")  # type: ignore[untyped-decorator]  # celery carries no types
 def keep_logging(**_: Any) -> None:
     """Leave logging as settings have it: Celery's own would say nothing of what a worker loads."""

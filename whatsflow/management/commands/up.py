@@ -113,7 +113,7 @@ def _refuse_bad_options(port: int, workers: int) -> None:
 
 def _transport() -> dict[str, str]:
     """We serve plain HTTP to this machine: without a proxy in front a redirect to HTTPS leads nowhere."""
-    if env.has("WHATSFLOW_HTTPS") or settings.SECURE_PROXY_SSL_HEADER:
+    if env.has("WHATSFLOW_HTTPS") or env.flag("WHATSFLOW_BEHIND_PROXY", default=False):
         return {}
     return {"WHATSFLOW_HTTPS": "false"}
 
