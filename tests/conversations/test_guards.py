@@ -53,6 +53,7 @@ def test_a_circle_in_one_delivery_is_seen_too(parrot):
 
 
 def test_no_more_than_twenty_messages_a_minute_go_to_a_person(parrot):
+    clock.jump(60.5 - clock.now().second)  # the limit counts by the minutes of the clock
     for text in ("many", "twice", "many", "twice", "many"):
         parrot.talk(text)
     assert Outbox.objects.count() == guards.PER_MINUTE

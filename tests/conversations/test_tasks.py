@@ -42,7 +42,7 @@ def drain_loop():
 def test_what_comes_in_is_worked_on_by_the_loop(hours, drain_loop):
     wait_until(lambda: drain_loop.is_running)
     hours.say("hours")
-    wait_until(lambda: Outbox.objects.exists())
+    wait_until(Outbox.objects.exists)
     assert hours.said() == ["We are open."]
 
 
@@ -68,7 +68,7 @@ def test_a_fault_costs_a_pass_and_not_the_loop(hours, drain_loop, monkeypatch):
 
     monkeypatch.setattr(tasks.turns, "work", fail_once)
     hours.say("hours")
-    wait_until(lambda: Outbox.objects.exists())
+    wait_until(Outbox.objects.exists)
 
 
 def test_a_hint_that_came_during_the_last_pass_is_not_lost(hours, monkeypatch):
