@@ -14,6 +14,9 @@ from playwright.sync_api import Page, expect, sync_playwright
 from tests.simulator.alone import ROOT, TOKEN, StandAlone, wait_until
 from tests.simulator.receiver import Receiver
 
+# A busy machine is no fault of the page.
+expect.set_options(timeout=20_000)
+
 pytestmark = pytest.mark.journey
 ADA = "14155550142"
 LOGIN = """
