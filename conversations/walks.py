@@ -180,10 +180,9 @@ class Walk:
         reentry: Any = flow.reentry if flow else "always"
         if reentry == "always":
             return True
+        count, last_at = self.history(self.contact.id, candidate.flow_id)
         if any(row.flow_id == candidate.flow_id and row.is_new for row in self.writes.sessions.values()):
-            count, last_at = 1, self.now
-        else:
-            count, last_at = self.history(self.contact.id, candidate.flow_id)
+            count, last_at = count + 1, self.now
         if reentry == "once" or last_at is None:
             return count == 0
         every = reentry["every"] if isinstance(reentry, Mapping) else reentry
@@ -484,8 +483,8 @@ class Walk:
     def number_messages(self, first: int) -> None:
         """Give this turn's messages their numbers in the contact's outgoing order."""
         self.writes.messages = [
-            (replace(message, seq=first + n), *rest)
-            for n, (message, *rest) in enumerate(self.writes.messages)
+            (replace(message, seq=first + n), conversation_id, flow_id, step_id)
+            for n, (message, conversation_id, flow_id, step_id) in enumerate(self.writes.messages)
         ]
 
     # --- Small things ----------------------------------------------------------------------------------------
