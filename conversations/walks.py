@@ -180,6 +180,7 @@ class Walk:
         reentry: Any = flow.reentry if flow else "always"
         if reentry == "always":
             return True
+        last_at: datetime | None
         count, last_at = self.history(self.contact.id, candidate.flow_id)
         if any(row.flow_id == candidate.flow_id and row.is_new for row in self.writes.sessions.values()):
             count, last_at = count + 1, self.now
@@ -482,10 +483,11 @@ class Walk:
 
     def number_messages(self, first: int) -> None:
         """Give this turn's messages their numbers in the contact's outgoing order."""
-        self.writes.messages = [
-            (replace(message, seq=first + n), conversation_id, flow_id, step_id)
-            for n, (message, conversation_id, flow_id, step_id) in enumerate(self.writes.messages)
-        ]
+        numbered: list[outbox.Bubble] = []
+        for message, conversation_id, flow_id, step_id in self.writes.messages:
+            seq = first + len(numbered)
+            numbered.append((replace(message, seq=seq), conversation_id, flow_id, step_id))
+        self.writes.messages = numbered
 
     # --- Small things ----------------------------------------------------------------------------------------
     def _conversation(self, one: Input) -> ConversationRow:

@@ -9,7 +9,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import cache
@@ -153,7 +153,8 @@ class Source:
         if postgres:
             arrays = ", ".join(f"%s::{_pg_type(kind)}[]" for kind in columns.values())
             self.sql = f"unnest({arrays}) AS {alias}({names})"
-            self.params: list[Any] = [list(c) for c in zip(*rows, strict=True)] or [[] for _ in columns]
+            values = zip(*rows, strict=True) if rows else [() for _ in columns]
+            self.params: list[Any] = [_array(column) for column in values]
         else:
             picks = ", ".join(
                 f"json_extract(value, '$[{i}]') AS \"{name}\"" for i, name in enumerate(columns)
@@ -166,10 +167,25 @@ class Among:
     def __init__(self, column: str, kind: str, values: Sequence[Any], *, postgres: bool) -> None:
         if postgres:
             self.sql = f"{column} = ANY(%s::{_pg_type(kind)}[])"
-            self.params: list[Any] = [list(values)]
+            self.params: list[Any] = [_array(values)]
         else:
             self.sql = f"{column} IN (SELECT value FROM json_each(%s))"
             self.params = [json.dumps([_plain(v) for v in values])]
+
+
+def _array(values: Iterable[Any]) -> str:
+    """A column as PostgreSQL writes arrays; the driver's own dumper took a fifth of a worker's time."""
+    return "{" + ",".join([_element(value) for value in values]) + "}"
+
+
+def _element(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, datetime):
+        return f'"{value.isoformat()}"'
+    return str(value)
 
 
 def _names(columns: dict[str, str]) -> str:
