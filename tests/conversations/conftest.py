@@ -34,8 +34,19 @@ def _empty_tables() -> None:
             cursor.run(f"DELETE FROM {model._meta.db_table}")
 
 
+@pytest.fixture(scope="session")
+def _pools(django_db_setup, django_db_blocker) -> Iterator[None]:
+    """A pool that stays open would keep the test database from being dropped."""
+    yield
+    with django_db_blocker.unblock():
+        for connection in connections.all():
+            connection.close()
+            if connection.vendor == "postgresql":
+                connection.close_pool()
+
+
 @pytest.fixture
-def transactional_db(django_db_setup, django_db_blocker) -> Iterator[None]:
+def transactional_db(_pools, django_db_blocker) -> Iterator[None]:
     """Real commits that any thread and both aliases see: pytest-django's fixture, a hundred times as fast."""
     with django_db_blocker.unblock():
         _empty_tables()
