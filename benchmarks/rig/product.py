@@ -22,7 +22,10 @@ FLOW = {
     "trigger": {"type": "keyword", "text": "hi", "match": "first_word"},
     # The answer differs each time: the same pair of texts four times over would be taken for a machine.
     "steps": [
-        {"id": "hello", "content": {"type": "text", "body": "Hello {{ contact.name | slice: 0, 4 }}: {{ reply.text }}"}}
+        {
+            "id": "hello",
+            "content": {"type": "text", "body": "Hello {{ contact.name | slice: 0, 4 }}: {{ reply.text }}"},
+        }
     ],
 }
 

@@ -76,14 +76,20 @@ def test_a_snapshot_is_swapped_whole_and_the_old_one_stays_as_it_was(dataset):
 
 
 @pytest.mark.django_db
-def test_nothing_is_read_again_while_the_generation_stands(dataset, django_assert_num_queries):
+def test_nothing_is_read_again_while_the_generation_stands(dataset, monkeypatch):
     drop(dataset, "hours.json", flow())
     loader.load(dataset)
     registry.current()
-    with django_assert_num_queries(1):
-        assert not registry.refresh_if_changed()
-    with django_assert_num_queries(0):
-        assert not registry.refresh_if_changed(at_most_every=60)
+    statements = []
+    real = database.Cursor.run
+    monkeypatch.setattr(
+        database.Cursor, "run", lambda self, sql, params=(): statements.append(sql) or real(self, sql, params)
+    )
+    monkeypatch.setattr(registry, "_read", lambda _: pytest.fail("the registry was read again"))
+    assert not registry.refresh_if_changed()
+    assert len(statements) == 1
+    assert not registry.refresh_if_changed(at_most_every=60)
+    assert len(statements) == 1
 
 
 @pytest.mark.django_db
