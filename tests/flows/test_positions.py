@@ -1,6 +1,7 @@
 """The reader with positions: the same values as the standard parser, strictness, places, all problems."""
 
 import json
+import math
 import re
 import time
 
@@ -78,6 +79,14 @@ def test_no_bytes_make_it_raise(data):
         assert document.at(problem.offset).line >= 1
 
 
+def _finite(text: str) -> float:
+    """A number too large for a float is a fault to us (WF005), where the standard module makes it infinite."""
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(text)
+    return number
+
+
 @settings(max_examples=300)
 @given(values, st.data())
 def test_a_text_with_one_character_removed_is_valid_for_both_or_for_none(value, data):
@@ -85,7 +94,7 @@ def test_a_text_with_one_character_removed_is_valid_for_both_or_for_none(value, 
     at = data.draw(st.integers(0, len(text) - 1))
     damaged = text[:at] + text[at + 1 :]
     try:
-        expected = json.loads(damaged, object_pairs_hook=_no_duplicates)
+        expected = json.loads(damaged, object_pairs_hook=_no_duplicates, parse_float=_finite)
     except ValueError:
         assert slow(damaged).problems
     else:
