@@ -26,6 +26,7 @@ IS_SQLITE = DATABASE_URL.startswith("sqlite:")
 # The simulator is on by itself only with the demo's database; who set PostgreSQL up must ask for it.
 SIMULATOR_ENABLED = env.flag("WHATSFLOW_SIMULATOR", default=IS_SQLITE)
 IS_DEMO = IS_SQLITE and SIMULATOR_ENABLED
+IS_TESTING = "pytest" in sys.modules
 # A demo or a developer's machine makes its own keys once; production refuses to start without them.
 _keys = VAR_DIR / "keys" if DEBUG or IS_DEMO else None
 
@@ -261,6 +262,8 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+if IS_TESTING:  # a password of a test need not resist anybody
+    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -310,7 +313,6 @@ STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
 MEDIA_ROOT = VAR_DIR / "media"
 _manifest = "whitenoise.storage.CompressedManifestStaticFilesStorage"
-IS_TESTING = "pytest" in sys.modules
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
