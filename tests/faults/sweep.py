@@ -212,8 +212,9 @@ class Rig:
         """Wait until nothing is under way; unknown messages get the time after which they are parked."""
         limit = time.monotonic() + 60
         while True:
-            state = self.errand("state")
+            # The far end first: what it has delivered by now is seen in the tables.
             far = self.far.api("GET", "webhooks/")
+            state = self.errand("state")
             under_way = {k for k, v in state.items() if v}
             # What is unknown holds back the contact's later messages; when nothing else moves, time passes.
             if not far["waiting"] and under_way <= {"unknown", "queued"}:
