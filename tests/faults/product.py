@@ -81,12 +81,15 @@ def bury() -> None:
 
 
 def age(seconds: float) -> None:
-    """Let time pass for messages whose fate is unknown."""
+    """Let time pass for all that was sent, so that what is unknown comes to its end."""
     with database.write() as cursor:
-        rows = cursor.rows("SELECT id, sent_at FROM conversations_outbox WHERE state = 'ambiguous'")
-        for id_, sent_at in rows:
-            earlier = database.as_time(sent_at) - timedelta(seconds=seconds)
-            cursor.run("UPDATE conversations_outbox SET sent_at = %s WHERE id = %s", [earlier, id_])
+        rows = cursor.rows("SELECT id, sent_at FROM conversations_outbox WHERE sent_at IS NOT NULL")
+        earlier = [(id_, database.as_time(sent_at) - timedelta(seconds=seconds)) for id_, sent_at in rows]
+        source = cursor.source({"i": "text", "a": "time"}, earlier)
+        cursor.run(
+            f"UPDATE conversations_outbox SET sent_at = v.a FROM {source.sql} WHERE conversations_outbox.id = v.i",
+            source.params,
+        )
 
 
 def state() -> dict[str, Any]:
