@@ -12,6 +12,7 @@ import aiohttp
 import uvloop
 
 NUMBER = "1000000001"
+CLOSED_FIRST = 10_000_000
 
 
 def body(sender: int, n: int) -> bytes:
@@ -68,7 +69,8 @@ async def _closed(url: str, secret: str, connections: int, seconds: float, sende
     async def one(session: aiohttp.ClientSession) -> None:
         while time.monotonic() < end:
             n = next(counter)
-            await _post(session, url, secret, n % senders, n // senders, told)
+            # Senders of their own: what another load has sent already would be a repeat.
+            await _post(session, url, secret, CLOSED_FIRST + n % senders, n // senders, told)
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         await asyncio.gather(*(one(session) for _ in range(connections)))
