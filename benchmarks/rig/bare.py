@@ -32,6 +32,7 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 
 
 urlpatterns = [path("webhooks/whatsapp", door), path("healthz", healthz)]
-application = get_wsgi_application()
+# Before the handler is made: it reads both once.
 settings.ROOT_URLCONF = __name__
 settings.MIDDLEWARE = []
+application = get_wsgi_application()
