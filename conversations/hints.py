@@ -21,6 +21,8 @@ CHANNELS = ("in", "out")
 _task_of = {"in": "conversations.drain", "out": "conversations.send"}
 _debounce_seconds = 0.02
 _rest_seconds = 5.0
+# Where no worker is up, one waiting task is as good as a thousand.
+_task_seconds = 1.0
 
 
 class Listeners:
@@ -89,6 +91,7 @@ class RedisWay:
         self._failures = 0
         self._rest_until = 0.0
         self._sending = threading.Lock()
+        self._task_sent_at: dict[str, float] = {}
 
     def publish(self, channel: str) -> None:
         if time.monotonic() < self._rest_until:
@@ -104,7 +107,10 @@ class RedisWay:
 
     def _start_loop(self, channel: str) -> None:
         """Send the task from a thread: a broker that froze holds its client for seconds, and the door must not wait."""
+        if time.monotonic() - self._task_sent_at.get(channel, -_task_seconds) < _task_seconds:
+            return
         if self._sending.acquire(blocking=False):
+            self._task_sent_at[channel] = time.monotonic()
             threading.Thread(target=self._send_task, args=[channel], daemon=True, name="hint").start()
 
     def _send_task(self, channel: str) -> None:

@@ -120,7 +120,10 @@ INSTALLED_APPS = [
     "simulator",
     "whatsflow",
 ]
+# Reached without what pages need: whatsflow/doors.py.
+MACHINE_DOORS = ("/webhooks/whatsapp", "/simulator/graph/")
 MIDDLEWARE = [
+    "whatsflow.doors.StraightDoors",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",

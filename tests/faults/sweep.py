@@ -211,17 +211,16 @@ class Rig:
     def _quiet(self) -> None:
         """Wait until nothing is under way; unknown messages get the time after which they are parked."""
         limit = time.monotonic() + 60
-        while True:
-            # The far end first: what it has delivered by now is seen in the tables.
+        looks = 0
+        # Twice in a row: a message that lands between a look at the far end and one at the tables brings statuses.
+        while looks < 2:
             far = self.far.api("GET", "webhooks/")
             state = self.errand("state")
             under_way = {k for k, v in state.items() if v}
+            looks = 0 if under_way or far["waiting"] else looks + 1
             # What is unknown holds back the contact's later messages; when nothing else moves, time passes.
-            if not far["waiting"] and under_way <= {"unknown", "queued"}:
-                if not under_way:
-                    return
-                if "unknown" in under_way:
-                    self.errand("age", 700)
+            if not far["waiting"] and "unknown" in under_way <= {"unknown", "queued"}:
+                self.errand("age", 700)
             if time.monotonic() > limit:
                 raise AssertionError(
                     f"the run never came to rest: {state} {far} {self.errand('stuck')} {self._log()}"
