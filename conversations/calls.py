@@ -98,10 +98,12 @@ def add(cursor: database.Cursor, rows: Sequence[CallRow]) -> None:
     )
 
 
+# A condition for a look outside any transaction.
+WAITING = "EXISTS (SELECT 1 FROM conversations_call WHERE state = 'queued')"
+
+
 def claim(limit: int) -> list[Started]:
     """Mark calls as started before they run, so that a crash cannot hide that they did."""
-    if database.read().one("SELECT 1 FROM conversations_call WHERE state = 'queued' LIMIT 1") is None:
-        return []
     until = database.later(f"COALESCE(timeout_seconds, 60) + {GRACE_SECONDS}")
     with database.write() as cursor:
         rows = cursor.rows(

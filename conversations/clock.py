@@ -4,24 +4,35 @@ Timers, waits, windows and schedules use it; leases and epochs use the bare data
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 
 from flows import database
 
+# Two columns for a statement that reads more: give both to ``read``.
+COLUMNS = "{now}, (SELECT offset_seconds FROM conversations_simulationclock WHERE id = 1)"
+
 
 def now(cursor: database.Cursor | None = None) -> datetime:
-    row = (cursor or database.read()).one(
-        "SELECT {now}, (SELECT offset_seconds FROM conversations_simulationclock WHERE id = 1)"
-    )
-    moment, offset = row or (None, None)
+    return look(cursor or database.read())[0]
+
+
+def look(cursor: database.Cursor) -> tuple[datetime, timedelta]:
+    """The clock, and how far it was jumped; times of webhooks are moved by it."""
+    moment, offset = cursor.one(f"SELECT {COLUMNS}") or (None, None)
+    return read(moment, offset), timedelta(seconds=float(offset or 0))
+
+
+def read(moment: Any, offset: float | None) -> datetime:
+    """The clock from the two values of ``COLUMNS``."""
     return database.as_time(moment) + timedelta(seconds=float(offset or 0))
 
 
-def offset(cursor: database.Cursor) -> timedelta:
-    """How far the clock was jumped; times of webhooks are moved by it."""
-    row = cursor.one("SELECT offset_seconds FROM conversations_simulationclock WHERE id = 1")
-    return timedelta(seconds=float(row[0]) if row else 0)
+def sql() -> str:
+    """The clock as an expression, for conditions."""
+    offset = "COALESCE((SELECT offset_seconds FROM conversations_simulationclock WHERE id = 1), 0)"
+    return database.later(offset)
 
 
 def jump(seconds: float) -> datetime:

@@ -34,12 +34,19 @@ class Person:
 def known(cursor: database.Cursor, keys: Sequence[Key]) -> dict[Key, int]:
     if not keys:
         return {}
+    return read_known(cursor.rows(*known_query(cursor, keys)))
+
+
+def known_query(cursor: database.Cursor, keys: Sequence[Key]) -> database.Query:
     source = cursor.source({"p": "text", "k": "text", "v": "text"}, sorted(set(keys)), alias="w")
-    rows = cursor.rows(
+    sql = (
         "SELECT i.portfolio, i.kind, i.value, i.contact_id FROM conversations_contactidentity AS i"
-        f" JOIN {source.sql} ON i.portfolio = w.p AND i.kind = w.k AND i.value = w.v",
-        source.params,
+        f" JOIN {source.sql} ON i.portfolio = w.p AND i.kind = w.k AND i.value = w.v"
     )
+    return sql, source.params
+
+
+def read_known(rows: Sequence[database.Row]) -> dict[Key, int]:
     return {(p, k, v): int(c) for p, k, v, c in rows}
 
 
@@ -51,9 +58,15 @@ class Resolved:
     created: frozenset[int]
 
 
-def resolve(cursor: database.Cursor, people: Sequence[Person], now: datetime) -> Resolved:
-    """Find or make the contact of each person; ids that a payload brings together are brought together here."""
-    owners = known(cursor, [key for person in people for key in person.keys])
+def resolve(
+    cursor: database.Cursor, people: Sequence[Person], now: datetime, owners: dict[Key, int] | None = None
+) -> Resolved:
+    """Find or make the contact of each person; ids that a payload brings together are brought together here.
+
+    ``owners`` is what ``known`` gives for their keys, where the caller has asked already.
+    """
+    if owners is None:
+        owners = known(cursor, [key for person in people for key in person.keys])
     fresh = _new_people(people, owners)
     created = _create(cursor, fresh, now)
     missing: dict[Key, int] = {}
@@ -72,7 +85,6 @@ def resolve(cursor: database.Cursor, people: Sequence[Person], now: datetime) ->
                 owners[key] = missing[key] = keeper
     _remember(cursor, missing, now)
     found = [owners[p.keys[0]] for p in people]
-    lanes.create(cursor, found)
     return Resolved(of=found, created=frozenset(created))
 
 
@@ -139,6 +151,8 @@ def _remember(cursor: database.Cursor, identities: dict[Key, int], now: datetime
     phones = [(c, v) for (_, k, v), c in identities.items() if k == "phone"]
     bsuids = [(c, v) for (_, k, v), c in identities.items() if k == "bsuid"]
     for column, pairs in (("phone", phones), ("bsuid", bsuids)):
+        if not pairs:
+            continue
         source = cursor.source({"c": "id", "v": "text"}, pairs, alias="w")
         cursor.run(
             f"UPDATE conversations_contact SET {column} = w.v FROM {source.sql}"

@@ -25,7 +25,6 @@ COLUMNS = {
     "state": "text",
     "attempts": "int",
     "due_at": "time",
-    "created_at": "time",
 }
 
 
@@ -60,11 +59,12 @@ class Input:
 def known_keys(cursor: database.Cursor, keys: Sequence[str]) -> set[str]:
     if not keys:
         return set()
+    return {str(k) for (k,) in cursor.rows(*keys_query(cursor, keys))}
+
+
+def keys_query(cursor: database.Cursor, keys: Sequence[str]) -> database.Query:
     among = cursor.among("dedup_key", "text", keys)
-    return {
-        str(k)
-        for (k,) in cursor.rows(f"SELECT dedup_key FROM conversations_inbox WHERE {among.sql}", among.params)
-    }
+    return f"SELECT dedup_key FROM conversations_inbox WHERE {among.sql}", among.params
 
 
 def add(cursor: database.Cursor, inputs: Sequence[NewInput]) -> None:
@@ -76,7 +76,6 @@ def add(cursor: database.Cursor, inputs: Sequence[NewInput]) -> None:
         return
     lanes.lock(cursor, list(counts))
     following = lanes.take_numbers(cursor, counts)
-    created_at = database.now()
     rows = []
     for new in inputs:
         seq = following[new.contact_id]
@@ -93,10 +92,9 @@ def add(cursor: database.Cursor, inputs: Sequence[NewInput]) -> None:
                 "new",
                 0,
                 new.due_at,
-                created_at,
             )
         )
-    cursor.insert("conversations_inbox", COLUMNS, rows)
+    cursor.insert("conversations_inbox", COLUMNS, rows, stamp="created_at")
 
 
 def enqueue(
@@ -111,7 +109,6 @@ def enqueue(
 ) -> bool:
     """Give a lane one input that did not come by webhook; False when its key was there before."""
     key = dedup_key or f"{kind}:{uuid.uuid4().hex}"
-    lanes.create(cursor, [contact_id])
     if known_keys(cursor, [key]):
         return False
     new = NewInput(
@@ -129,6 +126,10 @@ def enqueue(
 
 def fetch(cursor: database.Cursor, claimed: Sequence[lanes.Claimed]) -> dict[int, list[Input]]:
     """Read the next inputs of each claimed lane, a call's results first."""
+    return read(claimed, cursor.rows(*query(cursor, claimed)))
+
+
+def query(cursor: database.Cursor, claimed: Sequence[lanes.Claimed]) -> database.Query:
     source = cursor.source({"c": "id", "low": "id"}, [(lane.contact_id, lane.low_seq) for lane in claimed])
     columns = "i.id, i.kind, i.contact_id, i.phone_number_id, i.seq, i.payload, i.correlation, i.due_at"
     if cursor.postgres:
@@ -143,8 +144,12 @@ def fetch(cursor: database.Cursor, claimed: Sequence[lanes.Claimed]) -> dict[int
             " ON i.contact_id = v.c AND i.seq >= v.low WHERE i.state = 'new'"
             " ORDER BY i.contact_id, (i.kind = 'call') DESC, i.seq"
         )
+    return sql, source.params
+
+
+def read(claimed: Sequence[lanes.Claimed], rows: Sequence[database.Row]) -> dict[int, list[Input]]:
     found: dict[int, list[Input]] = {lane.contact_id: [] for lane in claimed}
-    for id_, kind, contact_id, number, seq, payload, correlation, due_at in cursor.rows(sql, source.params):
+    for id_, kind, contact_id, number, seq, payload, correlation, due_at in rows:
         if len(found[contact_id]) < PER_LANE:
             found[contact_id].append(
                 Input(

@@ -40,15 +40,17 @@ class Release:
     is_calling: bool
 
 
+# Conditions for a look outside any transaction, so that an idle worker takes no write lock.
+_RUNNABLE = (
+    "SELECT 1 FROM conversations_lane WHERE pending > 0 AND runnable_at <= {now} AND lease_until < {now}"
+)
+WAITING = f"EXISTS ({_RUNNABLE} AND turn_attempts = 0)"
+SUSPECTS_WAITING = f"EXISTS ({_RUNNABLE} AND turn_attempts > 0)"
+
+
 def are_waiting(cursor: database.Cursor) -> bool:
-    """A cheap look outside any transaction, so that an idle worker takes no write lock."""
-    return (
-        cursor.one(
-            "SELECT 1 FROM conversations_lane WHERE pending > 0 AND runnable_at <= {now}"
-            " AND lease_until < {now} LIMIT 1"
-        )
-        is not None
-    )
+    row = cursor.one(f"SELECT {WAITING} OR {SUSPECTS_WAITING}")
+    return bool(row and row[0])
 
 
 def claim(limit: int, *, suspects: bool = False) -> list[Claimed]:
@@ -174,7 +176,13 @@ def take_numbers(cursor: database.Cursor, counts: dict[int, int]) -> dict[int, i
         " RETURNING conversations_lane.contact_id, conversations_lane.next_seq",
         source.params,
     )
-    return {int(c): int(following) - counts[int(c)] for c, following in rows}
+    taken = {int(c): int(following) - counts[int(c)] for c, following in rows}
+    missing = {c: k for c, k in counts.items() if c not in taken}
+    if missing:
+        # A contact that did not come by webhook may have no lane yet.
+        create(cursor, list(missing))
+        taken.update(take_numbers(cursor, missing))
+    return taken
 
 
 def resume(cursor: database.Cursor, contact_ids: Sequence[int]) -> None:

@@ -207,6 +207,8 @@ def add_bubbles(cursor: database.Cursor, bubbles: Sequence[Bubble]) -> None:
 
 
 def _touch_conversations(cursor: database.Cursor, bubbles: Sequence[Bubble]) -> None:
+    if not bubbles:
+        return
     last = {conversation_id: m for m, conversation_id, _, _ in bubbles}
     source = cursor.source(
         {"c": "id", "t": "text", "a": "time"},

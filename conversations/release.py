@@ -42,7 +42,7 @@ class Released:
 
 _ELIGIBLE = (
     "SELECT o.id, o.contact_id, o.content, o.context_wamid, o.correlation, o.kind, p.phone, p.bsuid, c.id,"
-    " c.pair_until, CASE WHEN p.is_blocked THEN 'the contact is blocked'"
+    " c.pair_until, o.attempt, CASE WHEN p.is_blocked THEN 'the contact is blocked'"
     "  WHEN p.is_opted_out AND o.kind <> 'confirmation' THEN 'the contact opted out'"
     "  WHEN c.owner = 'person' AND o.kind = 'reply' THEN 'a person has the conversation' ELSE '' END"
     " FROM conversations_outbox AS o"
@@ -72,10 +72,14 @@ def release(number: str, waba_id: str, rate: float, limit: int) -> list[Released
         rows = _allowed(cursor, number, limit, allowed)
         if not rows:
             return []
-        released = _let_go(cursor, number, waba_id, rows, allowed.moment)
-        if allowed.is_broken:
-            breakers.begin_probe(cursor, breakers.scopes_of(number, waba_id))
-        pacing.spend(cursor, number, allowed.rate, allowed.tokens - len(released))
+        released = [_released(row, number, waba_id) for row in rows]
+        # The rows are locked: nothing that follows has an answer to wait for.
+        with cursor.pipeline():
+            _let_go(cursor, released, allowed.moment)
+            _pace_pairs(cursor, rows, allowed.moment)
+            if allowed.is_broken:
+                breakers.begin_probe(cursor, breakers.scopes_of(number, waba_id))
+            pacing.spend(cursor, number, allowed.rate, allowed.tokens - len(released))
     reach("send.t1")
     return released
 
@@ -85,7 +89,7 @@ def _allowed(
 ) -> list[database.Row]:
     """What may leave now. What may not any more is cancelled, so that it holds up nothing behind it."""
     while rows := _eligible(cursor, number, limit, allowed):
-        forbidden = [row for row in rows if row[10]]
+        forbidden = [row for row in rows if row[-1]]
         if not forbidden:
             return rows
         _cancel(cursor, forbidden, allowed.moment)
@@ -93,7 +97,7 @@ def _allowed(
 
 
 def _cancel(cursor: database.Cursor, rows: Sequence[database.Row], moment: datetime) -> None:
-    source = cursor.source({"id": "text", "why": "text"}, [(row[0], row[10]) for row in rows])
+    source = cursor.source({"id": "text", "why": "text"}, [(row[0], row[-1]) for row in rows])
     cursor.run(
         f"UPDATE conversations_outbox SET state = 'cancelled', reason = v.why FROM {source.sql}"
         " WHERE conversations_outbox.id = v.id",
@@ -107,7 +111,7 @@ def _cancel(cursor: database.Cursor, rows: Sequence[database.Row], moment: datet
                 name="message_cancelled",
                 contact_id=row[1],
                 correlation=row[0],
-                data={"reason": row[10]},
+                data={"reason": row[-1]},
             )
             for row in rows
         ],
@@ -125,17 +129,29 @@ def _eligible(
     )
 
 
-def _let_go(
-    cursor: database.Cursor, number: str, waba_id: str, rows: Sequence[database.Row], now: datetime
-) -> list[Released]:
-    among = cursor.among("id", "text", [r[0] for r in rows])
-    moved: dict[str, int] = dict(
-        cursor.rows(
-            "UPDATE conversations_outbox SET state = 'sending', attempt = attempt + 1, sent_at = {now},"
-            f" lease_until = {database.later(str(LEASE_SECONDS))}"
-            f" WHERE state IN ('queued', 'leased') AND {among.sql} RETURNING id, attempt",
-            among.params,
-        )
+def _released(row: database.Row, number: str, waba_id: str) -> Released:
+    id_, contact_id, content, context, correlation, kind, phone, bsuid, _, _, attempt, _ = row
+    return Released(
+        id=id_,
+        attempt=attempt + 1,
+        contact_id=contact_id,
+        phone_number_id=number,
+        waba_id=waba_id,
+        phone=phone,
+        bsuid=bsuid,
+        content=database.as_json(content),
+        context_wamid=context,
+        correlation=correlation,
+        kind=kind,
+    )
+
+
+def _let_go(cursor: database.Cursor, released: Sequence[Released], now: datetime) -> None:
+    among = cursor.among("id", "text", [r.id for r in released])
+    cursor.run(
+        "UPDATE conversations_outbox SET state = 'sending', attempt = attempt + 1, sent_at = {now},"
+        f" lease_until = {database.later(str(LEASE_SECONDS))} WHERE {among.sql}",
+        among.params,
     )
     cursor.insert(
         "conversations_sendattempt",
@@ -147,26 +163,8 @@ def _let_go(
             "outcome": "text",
             "message": "text",
         },
-        [(id_, n, now, "", "started", "") for id_, n in sorted(moved.items())],
+        [(r.id, r.attempt, now, "", "started", "") for r in sorted(released, key=lambda r: r.id)],
     )
-    _pace_pairs(cursor, [r for r in rows if r[0] in moved], now)
-    return [
-        Released(
-            id=id_,
-            attempt=moved[id_],
-            contact_id=contact_id,
-            phone_number_id=number,
-            waba_id=waba_id,
-            phone=phone,
-            bsuid=bsuid,
-            content=database.as_json(content),
-            context_wamid=context,
-            correlation=correlation,
-            kind=kind,
-        )
-        for id_, contact_id, content, context, correlation, kind, phone, bsuid, *_ in rows
-        if id_ in moved
-    ]
 
 
 def _pace_pairs(cursor: database.Cursor, rows: Sequence[database.Row], now: datetime) -> None:

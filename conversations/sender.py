@@ -89,12 +89,10 @@ def _line(number: Number) -> Line | None:
 
 def waiting_numbers() -> list[str]:
     """The numbers with a message that is due."""
-    cursor = database.read()
-    rows = cursor.rows(
+    rows = database.read().rows(
         "SELECT n.phone_number_id FROM conversations_number AS n WHERE n.is_active AND EXISTS ("
         " SELECT 1 FROM conversations_outbox AS o WHERE o.phone_number_id = n.phone_number_id"
-        " AND o.state IN ('queued', 'leased') AND o.not_before <= %s)",
-        [clock.now(cursor)],
+        f" AND o.state IN ('queued', 'leased') AND o.not_before <= {clock.sql()})"
     )
     return [number for (number,) in rows]
 
@@ -111,6 +109,7 @@ class Sender:
         self._flying: set[asyncio.Task[None]] = set()
         self._judged: list[Judged] = []
         self._capacity = settings.WHATSFLOW_SENDS_IN_FLIGHT
+        self._is_full = False
         self.sent = 0
 
     async def run(self) -> None:
@@ -151,7 +150,8 @@ class Sender:
             self._wake.clear()
             free = self._capacity - len(self._flying)
             # Under load T1 waits until a batch is free: one for each message that lands would cost the most.
-            released = await self._released(loop, free) if free >= min(BATCH, self._capacity) else []
+            self._is_full = free < min(BATCH, self._capacity)
+            released = [] if self._is_full else await self._released(loop, free)
             if released:
                 busy_at = time.monotonic()
                 continue
@@ -177,7 +177,8 @@ class Sender:
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._flying.discard(task)
-        self._wake.set()
+        if self._is_full:
+            self._wake.set()
 
     def _release(self, free: int) -> tuple[list[tuple[Line, Released]], float]:
         since = boot_time()

@@ -1,12 +1,10 @@
 """The splitter: what the webhook stored becomes inputs of lanes, in order of arrival, a batch a transaction.
 
-One at a time works (a lease). Whatever cannot be split is set aside with its cause: an error to Meta would only
-make it come again for seven days.
+One at a time works (a lock of the transaction). Whatever cannot be split is set aside with its cause: an error
+to Meta would only make it come again for seven days.
 """
 
 import logging
-import os
-import socket
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -29,9 +27,9 @@ from flows.failpoints import reach
 
 log = logging.getLogger(__name__)
 
-HOLDER = f"{socket.gethostname()}:{os.getpid()}"
-LEASE_SECONDS = 3
 BATCH = 500
+# A condition for a look outside any transaction.
+WAITING = "EXISTS (SELECT 1 FROM conversations_webhookdelivery WHERE state = 'raw')"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,16 +63,8 @@ class Line:
     is_simulated: bool
 
 
-def has_work(cursor: database.Cursor) -> bool:
-    return cursor.one("SELECT 1 FROM conversations_webhookdelivery WHERE state = 'raw' LIMIT 1") is not None
-
-
 def split(limit: int = BATCH) -> int:
     """Split up to ``limit`` deliveries; gives how many, 0 when another process does it or nothing waits."""
-    if not has_work(database.read()):
-        return 0
-    if not database.take_lease("splitter", HOLDER, LEASE_SECONDS):
-        return 0
     try:
         return _split_batch(limit)
     except OperationalError:
@@ -109,14 +99,16 @@ def _split_first() -> int:
 
 def _split_batch(limit: int) -> int:
     with database.write() as cursor:
-        rows = cursor.rows(
-            "SELECT id, body, is_simulated, received_at FROM conversations_webhookdelivery"
-            " WHERE state = 'raw' ORDER BY id LIMIT %s {skip}",
-            [limit],
+        alone, rows, numbers, moment = cursor.together(
+            database.alone_query(cursor, "splitter"),
+            (_RAW, [limit]),
+            (_NUMBERS, []),
+            (f"SELECT {clock.COLUMNS}", []),
         )
-        if not rows:
+        if not alone[0][0] or not rows:
             return 0
-        batch = _sort(cursor, rows)
+        now, offset = clock.read(*moment[0]), timedelta(seconds=float(moment[0][1] or 0))
+        batch = _sort(rows, Batch(offset=offset, now=now, numbers=_lines(numbers)))
         _take_messages(cursor, batch)
         reach("split.mid")
         statuses.record(cursor, batch.statuses, batch.now)
@@ -130,8 +122,14 @@ def _split_batch(limit: int) -> int:
     return len(rows)
 
 
-def _sort(cursor: database.Cursor, rows: Sequence[database.Row]) -> Batch:
-    batch = Batch(offset=clock.offset(cursor), now=clock.now(cursor), numbers=_numbers(cursor))
+_RAW = (
+    "SELECT id, body, is_simulated, received_at FROM conversations_webhookdelivery"
+    " WHERE state = 'raw' ORDER BY id LIMIT %s {skip}"
+)
+_NUMBERS = "SELECT phone_number_id, portfolio, waba_id, is_simulated FROM conversations_number"
+
+
+def _sort(rows: Sequence[database.Row], batch: Batch) -> Batch:
     for id_, body, is_simulated, received_at in rows:
         try:
             parsed = inbound.parse(inbound.load(bytes(body)))
@@ -148,8 +146,7 @@ def _sort(cursor: database.Cursor, rows: Sequence[database.Row]) -> Batch:
     return batch
 
 
-def _numbers(cursor: database.Cursor) -> dict[str, Line]:
-    rows = cursor.rows("SELECT phone_number_id, portfolio, waba_id, is_simulated FROM conversations_number")
+def _lines(rows: Sequence[database.Row]) -> dict[str, Line]:
     return {
         number: Line(scope=portfolio or waba or "default", is_simulated=bool(simulated))
         for number, portfolio, waba, simulated in rows
@@ -190,11 +187,19 @@ def _is_foreign(batch: Batch, delivery: Delivery, item: inbound.Inbound) -> bool
 
 def _take_messages(cursor: database.Cursor, batch: Batch) -> None:
     """New messages become bubbles, and those that a flow can answer become inputs."""
-    fresh = _only_new(cursor, batch.messages)
-    people = [
-        contacts.Person(sender=m.sender, scope=batch.numbers[m.phone_number_id].scope) for _, m in fresh
-    ]
-    resolved = contacts.resolve(cursor, people, batch.now)
+    if not batch.messages:
+        return
+    among = cursor.among("wamid", "text", sorted({m.wamid for _, m in batch.messages}))
+    inputs, bubbles, identities = cursor.together(
+        inbox.keys_query(cursor, sorted({m.dedup_key for _, m in batch.messages})),
+        (f"SELECT phone_number_id, wamid FROM conversations_message WHERE {among.sql}", among.params),
+        contacts.known_query(cursor, [key for p in _people(batch, batch.messages) for key in p.keys]),
+    )
+    fresh = _only_new(batch.messages, {key for (key,) in inputs}, set(bubbles))
+    if not fresh:
+        return
+    people = _people(batch, fresh)
+    resolved = contacts.resolve(cursor, people, batch.now, contacts.read_known(identities))
     arrivals = _arrivals(batch, fresh, resolved)
     conversation_ids = _touch_conversations(cursor, arrivals, batch.now)
     _add_bubbles(cursor, arrivals, conversation_ids)
@@ -202,19 +207,18 @@ def _take_messages(cursor: database.Cursor, batch: Batch) -> None:
     inbox.add(cursor, [a.as_input() for a in arrivals if a.message.is_conversational])
 
 
+def _people(batch: Batch, messages: Sequence[tuple[Delivery, InboundMessage]]) -> list[contacts.Person]:
+    return [
+        contacts.Person(sender=m.sender, scope=batch.numbers[m.phone_number_id].scope) for _, m in messages
+    ]
+
+
 def _only_new(
-    cursor: database.Cursor, messages: Sequence[tuple[Delivery, InboundMessage]]
+    messages: Sequence[tuple[Delivery, InboundMessage]], known: set[str], shown: set[database.Row]
 ) -> list[tuple[Delivery, InboundMessage]]:
-    """Each message once: not seen in this batch, nor as an input, nor as a bubble."""
+    """Each message once: not seen in this batch, nor as an input (by key), nor as a bubble (by number and id)."""
     unique = {pair[1].dedup_key: pair for pair in reversed(messages)}
     ordered = [pair for pair in messages if unique.get(pair[1].dedup_key) is pair]
-    known = inbox.known_keys(cursor, list(unique))
-    among = cursor.among("wamid", "text", [m.wamid for _, m in ordered])
-    shown = set(
-        cursor.rows(
-            f"SELECT phone_number_id, wamid FROM conversations_message WHERE {among.sql}", among.params
-        )
-    )
     return [
         (d, m) for d, m in ordered if m.dedup_key not in known and (m.phone_number_id, m.wamid) not in shown
     ]

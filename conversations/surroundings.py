@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from conversations import clock, inbox
 from conversations.inbox import Input
+from conversations.lanes import Claimed
 from flows import database
 from flows.engine.session import Session
 
@@ -83,23 +85,51 @@ class Surroundings:
     refs: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
-def load(cursor: database.Cursor, contact_ids: Sequence[int], inputs: Sequence[Input]) -> Surroundings:
-    return Surroundings(
-        contacts=_contacts(cursor, contact_ids),
-        conversations=_conversations(cursor, contact_ids),
-        sessions=_sessions(cursor, contact_ids),
-        numbers=_numbers(cursor),
-        refs=_refs(cursor, inputs),
-    )
+_CONTACTS = (
+    "SELECT id, name, phone, bsuid, language, timezone, fields, groups, is_opted_out, is_blocked"
+    " FROM conversations_contact WHERE "
+)
+_CONVERSATIONS = (
+    "SELECT id, contact_id, phone_number_id, owner, last_inbound_at, unmatched_replied_at,"
+    " failure_replied_at, guard, team, waiting_since FROM conversations_conversation WHERE "
+)
+_SESSIONS = (
+    "SELECT id, contact_id, phone_number_id, data, flow_id, flow_hash, campaign_row, steps_count, started_at"
+    " FROM conversations_session WHERE state <> 'ended' AND "
+)
+_NUMBERS = (
+    "SELECT phone_number_id, display_phone_number, default_language, default_timezone, unmatched_reply,"
+    " failure_reply, has_evidence FROM conversations_number"
+)
 
 
-def _contacts(cursor: database.Cursor, ids: Sequence[int]) -> dict[int, ContactRow]:
-    among = cursor.among("id", "id", ids)
-    rows = cursor.rows(
-        "SELECT id, name, phone, bsuid, language, timezone, fields, groups, is_opted_out, is_blocked"
-        f" FROM conversations_contact WHERE {among.sql}",
-        among.params,
+def load(
+    cursor: database.Cursor, claimed: Sequence[Claimed]
+) -> tuple[dict[int, list[Input]], Surroundings, datetime]:
+    """All that the turns of these lanes need: their inputs, what is around them, the clock."""
+    ids = [lane.contact_id for lane in claimed]
+    contact = cursor.among("id", "id", ids)
+    of_contact = cursor.among("contact_id", "id", ids)
+    waiting, contacts, conversations, sessions, numbers, moment = cursor.together(
+        inbox.query(cursor, claimed),
+        (_CONTACTS + contact.sql, contact.params),
+        (_CONVERSATIONS + of_contact.sql, of_contact.params),
+        (_SESSIONS + of_contact.sql, of_contact.params),
+        (_NUMBERS, []),
+        (f"SELECT {clock.COLUMNS}", []),
     )
+    inputs = inbox.read(claimed, waiting)
+    around = Surroundings(
+        contacts=_contacts(contacts),
+        conversations=_conversations(conversations),
+        sessions=_sessions(sessions),
+        numbers=_numbers(numbers),
+        refs=_refs(cursor, [one for many in inputs.values() for one in many]),
+    )
+    return inputs, around, clock.read(*moment[0])
+
+
+def _contacts(rows: Sequence[database.Row]) -> dict[int, ContactRow]:
     return {
         id_: ContactRow(
             id=id_,
@@ -117,13 +147,7 @@ def _contacts(cursor: database.Cursor, ids: Sequence[int]) -> dict[int, ContactR
     }
 
 
-def _conversations(cursor: database.Cursor, ids: Sequence[int]) -> dict[tuple[int, str], ConversationRow]:
-    among = cursor.among("contact_id", "id", ids)
-    rows = cursor.rows(
-        "SELECT id, contact_id, phone_number_id, owner, last_inbound_at, unmatched_replied_at,"
-        f" failure_replied_at, guard, team, waiting_since FROM conversations_conversation WHERE {among.sql}",
-        among.params,
-    )
+def _conversations(rows: Sequence[database.Row]) -> dict[tuple[int, str], ConversationRow]:
     return {
         (contact_id, number): ConversationRow(
             id=id_,
@@ -141,13 +165,7 @@ def _conversations(cursor: database.Cursor, ids: Sequence[int]) -> dict[tuple[in
     }
 
 
-def _sessions(cursor: database.Cursor, ids: Sequence[int]) -> dict[tuple[int, str], SessionRow]:
-    among = cursor.among("contact_id", "id", ids)
-    rows = cursor.rows(
-        "SELECT id, contact_id, phone_number_id, data, flow_id, flow_hash, campaign_row, steps_count, started_at"
-        f" FROM conversations_session WHERE state <> 'ended' AND {among.sql}",
-        among.params,
-    )
+def _sessions(rows: Sequence[database.Row]) -> dict[tuple[int, str], SessionRow]:
     return {
         (contact_id, number): SessionRow(
             id=id_,
@@ -164,11 +182,7 @@ def _sessions(cursor: database.Cursor, ids: Sequence[int]) -> dict[tuple[int, st
     }
 
 
-def _numbers(cursor: database.Cursor) -> dict[str, NumberRow]:
-    rows = cursor.rows(
-        "SELECT phone_number_id, display_phone_number, default_language, default_timezone, unmatched_reply,"
-        " failure_reply, has_evidence FROM conversations_number"
-    )
+def _numbers(rows: Sequence[database.Row]) -> dict[str, NumberRow]:
     return {
         number: NumberRow(
             phone_number_id=number,

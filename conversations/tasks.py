@@ -7,12 +7,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 from celery import shared_task
 from django.db import close_old_connections, connections
 
-from conversations import calls, clock, hints, lanes, reconcile, sender, splitter, timers, turns
+from conversations import calls, hints, lanes, reconcile, sender, splitter, timers, turns
 from flows import database
 
 log = logging.getLogger(__name__)
@@ -21,13 +22,42 @@ log = logging.getLogger(__name__)
 TASK_SECONDS = 20.0
 IDLE_SECONDS = 5.0
 POLL_SECONDS = 0.25
-TIMERS_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a pass would find to do: one look for all, so that an idle worker asks one question."""
+
+    timers: bool
+    deliveries: bool
+    lanes: bool
+    suspects: bool
+    calls: bool
+
+    @classmethod
+    def look(cls) -> Self:
+        row = database.read().one(
+            f"SELECT {timers.due()}, {splitter.WAITING}, {lanes.WAITING}, {lanes.SUSPECTS_WAITING}, {calls.WAITING}"
+        )
+        return cls(*map(bool, row or (False,) * 5))
+
+    def any(self) -> bool:
+        return self.timers or self.deliveries or self.lanes or self.suspects or self.calls
 
 
 def drain_once(dispatcher: calls.Dispatcher | None = None) -> int:
     """One pass over what came in: timers, deliveries, turns, calls; gives how much was done."""
-    done = timers.fire() + splitter.split() + turns.work()
-    if dispatcher is not None:
+    waiting = Waiting.look()
+    done = 0
+    if waiting.timers:
+        done += timers.fire()
+    if waiting.deliveries:
+        done += splitter.split()
+    if done or waiting.lanes:
+        done += turns.work()
+    if waiting.suspects:
+        done += turns.work_on_suspect()
+    if dispatcher is not None and (done or waiting.calls):
         done += dispatcher.pump()
     return done
 
@@ -146,18 +176,8 @@ def sweep() -> dict[str, int]:
     """Take up what nobody was woken for: the same work, found by looking."""
     counts = reconcile.sweep()
     counts["calls"] = calls.recover() + lanes.wake_answered()
-    if _inward_work():
+    if Waiting.look().any():
         drain_loop.start()
     if sender.waiting_numbers():
         send_loop.start()
     return counts
-
-
-def _inward_work() -> bool:
-    cursor = database.read()
-    row = cursor.one(
-        "SELECT 1 WHERE EXISTS (SELECT 1 FROM conversations_webhookdelivery WHERE state = 'raw')"
-        " OR EXISTS (SELECT 1 FROM conversations_lane WHERE pending > 0 AND runnable_at <= {now})"
-        " OR EXISTS (SELECT 1 FROM conversations_call WHERE state = 'queued')"
-    )
-    return row is not None or timers.are_due(cursor, clock.now(cursor))

@@ -10,19 +10,15 @@ from flows.failpoints import reach
 BATCH = 500
 
 
-def are_due(cursor: database.Cursor, now: datetime) -> bool:
-    return (
-        cursor.one("SELECT 1 FROM conversations_timer WHERE state = 'open' AND due_at <= %s LIMIT 1", [now])
-        is not None
-    )
+def due() -> str:
+    """A condition for a look outside any transaction: a timer is due."""
+    return f"EXISTS (SELECT 1 FROM conversations_timer WHERE state = 'open' AND due_at <= {clock.sql()})"
 
 
 def fire(limit: int = BATCH) -> int:
     """Turn due timers into inputs, once each."""
-    now = clock.now()
-    if not are_due(database.read(), now):
-        return 0
     with database.write() as cursor:
+        now = clock.now(cursor)
         rows = cursor.rows(
             "WITH picked AS MATERIALIZED (SELECT id FROM conversations_timer"
             " WHERE state = 'open' AND due_at <= %s ORDER BY due_at LIMIT %s {skip})"

@@ -30,15 +30,17 @@ RETRY_AFTER_SECONDS = 1.0
 
 
 def work(limit: int | None = None) -> int:
-    """Take runnable lanes through one turn each, suspects alone; gives the number of inputs worked on."""
-    if not lanes.are_waiting(database.read()):
-        return 0
-    done = 0
+    """Take runnable lanes through one turn each; gives the number of inputs worked on."""
     claimed = lanes.claim(limit or settings.WHATSFLOW_LANES_PER_BATCH)
-    if claimed:
-        reach("turn.claimed")
-        done += _turn_batch(claimed)
-    return done + sum(_turn_suspect(lane) for lane in lanes.claim(1, suspects=True))
+    if not claimed:
+        return 0
+    reach("turn.claimed")
+    return _turn_batch(claimed)
+
+
+def work_on_suspect() -> int:
+    """Take one lane whose last turn did not come to its end through a turn, alone."""
+    return sum(_turn_suspect(lane) for lane in lanes.claim(1, suspects=True))
 
 
 def _turn_suspect(lane: Claimed) -> int:
@@ -78,10 +80,7 @@ def _let_go(claimed: Sequence[Claimed]) -> None:
 
 def _turn(claimed: Sequence[Claimed]) -> int:
     cursor = database.read()
-    inputs = inbox.fetch(cursor, claimed)
-    flat = [one for many in inputs.values() for one in many]
-    around = surroundings.load(cursor, [lane.contact_id for lane in claimed], flat)
-    now = clock.now(cursor)
+    inputs, around, now = surroundings.load(cursor, claimed)
     walks: list[Walk] = []
     releases: list[lanes.Release] = []
     began = time.monotonic()

@@ -28,6 +28,7 @@ RETRY_SECONDS = (0.05, 0.2)
 logger = logging.getLogger(__name__)
 
 Row = tuple[Any, ...]
+Query = tuple[str, Sequence[Any]]
 T = TypeVar("T")
 
 
@@ -38,7 +39,8 @@ def is_postgres(alias: str = DEFAULT_DB_ALIAS) -> bool:
 @cache
 def _marks(postgres: bool) -> dict[str, str]:
     if postgres:
-        return {"now": "clock_timestamp()", "lock": "FOR UPDATE", "skip": "FOR UPDATE SKIP LOCKED"}
+        # Of the statement, not of the row: a stable function can be looked up in an index.
+        return {"now": "statement_timestamp()", "lock": "FOR UPDATE", "skip": "FOR UPDATE SKIP LOCKED"}
     return {"now": "strftime('%%Y-%%m-%%d %%H:%%M:%%f','now')", "lock": "", "skip": ""}
 
 
@@ -52,7 +54,7 @@ def _compiled(sql: str, postgres: bool) -> str:
 def later(seconds: str) -> str:
     """SQL for the bare database clock plus ``seconds`` (a number or a column, never user input)."""
     if is_postgres():
-        return f"(clock_timestamp() + ({seconds}) * interval '1 second')"
+        return f"(statement_timestamp() + ({seconds}) * interval '1 second')"
     return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f','now',({seconds})||' seconds')"
 
 
@@ -107,6 +109,18 @@ class Cursor:
         row: Row | None = self._raw.fetchone()
         return row
 
+    def together(self, *queries: Query) -> list[list[Row]]:
+        """Run queries that need nothing of each other in one round trip; gives the rows of each."""
+        if not self.postgres:
+            return [self.rows(sql, params) for sql, params in queries]
+        connection = self._connection.connection
+        cursors = [psycopg.Cursor(connection) for _ in queries]
+        with self._connection.wrap_database_errors:
+            with connection.pipeline():
+                for raw, (sql, params) in zip(cursors, queries, strict=True):
+                    raw.execute(_compiled(sql, postgres=True), params, prepare=True)
+            return [list(raw.fetchall()) for raw in cursors]
+
     @contextmanager
     def pipeline(self) -> Iterator[None]:
         """Send the statements of the block without waiting for each answer; none may read a result."""
@@ -125,15 +139,24 @@ class Cursor:
         return Among(column, kind, values, postgres=self.postgres)
 
     def insert(
-        self, table: str, columns: dict[str, str], rows: Sequence[Sequence[Any]], tail: str = ""
+        self,
+        table: str,
+        columns: dict[str, str],
+        rows: Sequence[Sequence[Any]],
+        tail: str = "",
+        stamp: str = "",
     ) -> int:
-        """Insert ``rows`` in one statement; ``tail`` is an ON CONFLICT or RETURNING clause."""
+        """Insert ``rows`` in one statement; ``tail`` is an ON CONFLICT or RETURNING clause, ``stamp`` a column that
+        gets the bare database clock.
+        """
         if not rows:
             return 0
         source = self.source(columns, rows)
         names = _names(columns)
+        also, clock = (f', "{stamp}"', ", {now}") if stamp else ("", "")
         return self.run(
-            f"INSERT INTO {table} ({names}) SELECT {names} FROM {source.sql} WHERE true {tail}", source.params
+            f"INSERT INTO {table} ({names}{also}) SELECT {names}{clock} FROM {source.sql} WHERE true {tail}",
+            source.params,
         )
 
     def insert_returning(
@@ -234,6 +257,22 @@ def now() -> datetime:
     if row is None:  # pragma: no cover - a SELECT without FROM has one row
         raise DatabaseError("the database did not tell the time")
     return as_time(row[0])
+
+
+def holds_alone(cursor: Cursor, name: str) -> bool:
+    """Take the right to ``name`` until this write transaction ends; False while another has it.
+
+    PostgreSQL frees it with the connection, so nobody waits for a process that died. SQLite has one writer.
+    """
+    row = cursor.one(*alone_query(cursor, name))
+    return bool(row and row[0])
+
+
+def alone_query(cursor: Cursor, name: str) -> Query:
+    """What ``holds_alone`` asks, for a round trip with other questions."""
+    if not cursor.postgres:
+        return "SELECT 1", []
+    return "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [f"whatsflow:{name}"]
 
 
 def take_lease(name: str, holder: str, seconds: float) -> bool:

@@ -187,10 +187,17 @@ def _postgres(lock_ms: int, statement_ms: int, pool_size: int) -> dict[str, Any]
     limits = (
         f"-c lock_timeout={lock_ms} -c statement_timeout={statement_ms} -c synchronous_commit=on"
         " -c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
+        # The prepared statements of the hot path take arrays of any length; planned anew for each batch,
+        # planning costs more than running them. A plan that was made when a table was small must do when it is
+        # large: a worker looks rows up by index.
+        " -c plan_cache_mode=force_generic_plan"
+        f" -c enable_seqscan={'off' if WHATSFLOW_ROLE == 'worker' else 'on'} -c jit=off"
     )
     config["OPTIONS"] = {
         **config.get("OPTIONS", {}),
         "options": limits,
+        # Django's None would forbid even the statements that ask to be prepared; those of the hot path do.
+        "prepare_threshold": 5,
         "pool": {"min_size": 0, "max_size": pool_size, "timeout": 10, "max_lifetime": 1800},
     }
     return config

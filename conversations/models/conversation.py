@@ -76,7 +76,7 @@ class Message(models.Model):
     class Meta:
         verbose_name = _("message")
         verbose_name_plural = _("messages")
-        constraints = [models.UniqueConstraint(fields=["phone_number_id", "wamid"], name="message_once")]
+        constraints = [models.UniqueConstraint(fields=["wamid", "phone_number_id"], name="message_once")]
         indexes = [
             models.Index(fields=["conversation", "id"], name="message_of_conversation"),
             models.Index(fields=["contact", "id"], name="message_of_contact"),

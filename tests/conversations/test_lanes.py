@@ -105,7 +105,7 @@ def test_a_zombies_commit_writes_nothing(hours, monkeypatch):
     def sleep_through_the_lease(walks, releases, now):
         monkeypatch.setattr(turns, "_commit", real_commit)
         release_all()
-        turns.work()
+        turns.work_on_suspect()
         before = [Outbox.objects.count(), SessionStep.objects.count(), Inbox.objects.get().done_at]
         real_commit(walks, releases, now)
         assert [Outbox.objects.count(), SessionStep.objects.count(), Inbox.objects.get().done_at] == before
