@@ -1,11 +1,19 @@
-"""The sender alone: queued messages to a Graph stub, accepted and recorded; the number's bucket open."""
+"""The sender alone: queued messages to a Graph stub, accepted and recorded; the number's bucket open.
 
+The reference in the same run is the HTTP client alone: the same posts, as many in flight, nothing read or written.
+"""
+
+import asyncio
 import sys
 import time
+
+import aiohttp
+import uvloop
 
 from benchmarks.rig.product import Product, cpu_of_postgres, product, wait
 
 MESSAGES = 6000
+IN_FLIGHT = 256
 FILL = """
 from conversations import clock, contacts, outbox
 from conversations.models import Conversation, Outbox
@@ -35,11 +43,38 @@ RUN = (
 )
 
 
+async def _post_all(url: str) -> None:
+    free = asyncio.Semaphore(IN_FLIGHT)
+    body = {"messaging_product": "whatsapp", "to": "+910", "type": "text", "text": {"body": "Hello"}}
+
+    async def one(session: aiohttp.ClientSession) -> None:
+        async with free, session.post(url, json=body) as answer:
+            await answer.read()
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=IN_FLIGHT)) as session:
+        await asyncio.gather(*(one(session) for _ in range(MESSAGES)))
+
+
+def client_alone(made: Product, delay_ms: float) -> float:
+    """Posts a second of the client that the sender uses, with nothing around it."""
+    made.reset_graph(delay_ms)
+    began, cpu = time.monotonic(), time.process_time()
+    uvloop.run(_post_all(f"{made.graph}/v23.0/1/messages"))
+    rate = MESSAGES / (time.monotonic() - began)
+    cost = (time.process_time() - cpu) / MESSAGES * 1000
+    print(f"client {delay_ms:>3.0f} ms {rate:>8.0f}/s{cost:>10.2f}{'':>10}{1:>8.2f}", flush=True)
+    return rate
+
+
 def run(made: Product, delay_ms: float) -> None:
+    reference = client_alone(made, delay_ms)
     made.reset_graph(delay_ms)
     made.script(FILL.format(count=MESSAGES))
     made.start(
-        "sender", "-c", "import django; django.setup();" + RUN, more={"WHATSFLOW_SENDS_IN_FLIGHT": "256"}
+        "sender",
+        "-c",
+        "import django; django.setup();" + RUN,
+        more={"WHATSFLOW_SENDS_IN_FLIGHT": str(IN_FLIGHT), "WHATSFLOW_ROLE": "worker"},
     )
     wait(made.ledger)
     # The start of the process, mostly imports, is not the sender's work.
@@ -55,8 +90,8 @@ def run(made: Product, delay_ms: float) -> None:
         "print(dict(Outbox.objects.values_list('state').annotate(Count('id'))))"
     )
     print(
-        f"stub {delay_ms:>3.0f} ms{len(ledger) / took:>10.0f}/s{worker / len(ledger) * 1000:>10.2f}"
-        f"{postgres / len(ledger) * 1000:>10.2f}   {states.strip()}",
+        f"sender {delay_ms:>3.0f} ms {len(ledger) / took:>8.0f}/s{worker / len(ledger) * 1000:>10.2f}"
+        f"{postgres / len(ledger) * 1000:>10.2f}{len(ledger) / took / reference:>8.2f}   {states.strip()}",
         flush=True,
     )
     made.script(
@@ -67,7 +102,7 @@ def run(made: Product, delay_ms: float) -> None:
 
 
 def main() -> None:
-    print(f"{'':<11}{'accepted':>12}{'s/1000':>10}{'PG s/1000':>10}")
+    print(f"{'':<14}{'accepted':>10}{'s/1000':>10}{'PG s/1000':>10}{'ratio':>8}")
     with product() as made:
         made.start_graph()
         for delay in (0, 80) if len(sys.argv) < 2 else [float(sys.argv[1])]:

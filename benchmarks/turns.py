@@ -12,6 +12,7 @@ from benchmarks.rig.load import Told, closed_loop, open_loop
 from benchmarks.rig.product import SECRET, Product, cpu_of_postgres, percentile, product
 
 SENDERS = 1000
+BACKLOG = 1000
 ROLES = ("web", "worker", "graph")
 
 
@@ -72,7 +73,7 @@ def main() -> None:
         f"{'':<26}{'offered':>8}{'turns/s':>9}{'p50 ms':>9}{'p99 ms':>9}"
         f"{'web':>8}{'worker':>8}{'PG':>8}{'all':>8}{'more':>6}"
     )
-    with product({"WHATSFLOW_BACKLOG_LIMIT": "5000"}) as made:
+    with product({"WHATSFLOW_BACKLOG_LIMIT": "1000000"}) as made:
         made.start_graph()
         made.start_web()
         made.start_worker()
@@ -90,11 +91,14 @@ def main() -> None:
 
 
 def overload(made: Product, seconds: float) -> None:
+    made.stop("web")
+    made.environment["WHATSFLOW_BACKLOG_LIMIT"] = str(BACKLOG)
+    made.start_web()
     made.reset_graph(0)
     told = closed_loop(made.url, SECRET, connections=32, seconds=seconds, senders=SENDERS * 10)
     ledger = settle(made, told.statuses[200], 60)
     print(
-        f"overload, 32 connections: door took {told.statuses[200] / told.seconds:.0f}/s and refused"
+        f"overload, 32 connections, backlog {BACKLOG}: door took {told.statuses[200] / told.seconds:.0f}/s and refused"
         f" {told.statuses[503] / told.seconds:.0f}/s with 503; answered {len(ledger)} of {told.statuses[200]}"
     )
 

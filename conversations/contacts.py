@@ -138,6 +138,7 @@ def _create(cursor: database.Cursor, people: Sequence[Person], now: datetime) ->
         "RETURNING uuid, id",
     )
     ids = {str(tag).replace("-", ""): int(id_) for tag, id_ in made}
+    lanes.create(cursor, sorted(ids.values()))
     return [ids[tag] for tag in tags]
 
 
