@@ -29,6 +29,7 @@ from simulator.payloads import encode, envelope
 
 logger = logging.getLogger(__name__)
 IN_FLIGHT = 16
+PACE_SECONDS = 0.015
 IDLE_SECONDS = 0.2
 LEASE = timedelta(seconds=60)
 State = SimulatedWebhook.State
@@ -211,6 +212,8 @@ class Deliverer:
         try:
             while not self._stop.is_set():
                 self._round(loop, session)
+                # What falls due within this time goes in one round: rounds cost more than webhooks.
+                self._stop.wait(PACE_SECONDS)
         finally:
             self._give_up_flights(loop, session)
             connections.close_all()

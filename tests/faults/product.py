@@ -11,9 +11,11 @@ import os
 import signal
 import sys
 import threading
+import time
 import wsgiref.simple_server
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import django
@@ -24,7 +26,7 @@ from django.conf import settings  # noqa: E402
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 
 from conversations import audit, tasks  # noqa: E402
-from conversations.models import Inbox, Lane, Message, Outbox, WebhookDelivery  # noqa: E402
+from conversations.models import Inbox, Lane, Message, Outbox, Timer, WebhookDelivery  # noqa: E402
 from flows import database, failpoints, registry  # noqa: E402
 from whatsflow import sweeper  # noqa: E402
 
@@ -77,7 +79,6 @@ def bury() -> None:
         cursor.run(f"UPDATE conversations_lane SET lease_until = {past} WHERE lease_until > {{now}}")
         cursor.run(f"UPDATE conversations_call SET lease_until = {past} WHERE state = 'started'")
         cursor.run(f"UPDATE conversations_outbox SET lease_until = {past} WHERE state = 'sending'")
-        cursor.run("DELETE FROM flows_lease WHERE name = 'splitter'")
 
 
 def age(seconds: float) -> None:
@@ -97,6 +98,7 @@ def state() -> dict[str, Any]:
     return {
         "raw": WebhookDelivery.objects.filter(state="raw").count(),
         "inbox": Inbox.objects.filter(state="new").count(),
+        "timers": Timer.objects.filter(state="open").count(),
         "pending": sum(Lane.objects.values_list("pending", flat=True)),
         "queued": Outbox.objects.filter(state__in=["queued", "leased"]).count(),
         "sending": Outbox.objects.filter(state="sending").count(),
@@ -108,6 +110,28 @@ def state() -> dict[str, Any]:
             "SELECT count(*) FROM conversations_statusevent WHERE applied_at IS NULL"
         )[0],
     }
+
+
+WAITS_FOR_TIME = {"unknown", "queued"}
+LOOK_SECONDS = 0.1
+
+
+def watch(pids: list[int], seconds: float) -> dict[str, Any]:
+    """What is under way, looked at until nothing moves, one of ``pids`` is dead, or ``seconds`` are over."""
+    limit = time.monotonic() + seconds
+    while True:
+        found = state()
+        moving = {k for k, v in found.items() if v} - WAITS_FOR_TIME
+        if not moving or time.monotonic() > limit or any(map(_is_dead, pids)):
+            return found
+        time.sleep(LOOK_SECONDS)
+
+
+def _is_dead(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
 
 
 def outcome() -> dict[str, Any]:
@@ -172,7 +196,7 @@ ERRANDS = {
     "bury": bury,
     "stuck": stuck,
     "age": age,
-    "state": state,
+    "watch": watch,
     "outcome": outcome,
     "empty": empty,
 }

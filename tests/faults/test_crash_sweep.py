@@ -23,6 +23,7 @@ POINTS = {
     "turn.mid",
     "turn.before_commit",
     "turn.after_commit",
+    "timer.before_commit",
     "step.started",
     "step.called",
     "send.t1",
