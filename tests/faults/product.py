@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 import wsgiref.simple_server
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -227,6 +228,8 @@ def _fork(command: dict[str, Any]) -> dict[str, Any]:
         try:
             _child(command, write)
             code = 0
+        except Exception:  # a child's door: what ended it is read in the parent's log
+            traceback.print_exc()
         finally:
             os._exit(code)
     os.close(write)
