@@ -4,25 +4,20 @@ import os
 import queue
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
+
+from tests.simulator.alone import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 READY = re.compile(
     r"WhatsFlow is ready: (?P<url>http://\S+)  user (?P<user>\S+)  password (?P<password>\S+|as set before;.*)$"
 )
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Running:

@@ -84,7 +84,7 @@ def walk(
     runs = list(every_hit(hits, shard, shards))
     for done, crashes in enumerate(runs, 1):
         verdict = rig.run(*crashes)
-        tally[crashes[0].point] += verdict.deaths
+        tally.update(rig.killed)
         parked += verdict.parked
         if verdict.faults:
             broken.append(f"{name} {_words(crashes)}: {'; '.join(verdict.faults)}")

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import zip_longest
 
 from tests.faults.sweep import Crash
 
@@ -28,8 +29,9 @@ def first_middle_last(hits: Counter[str]) -> list[Run]:
 
 
 def every_hit(hits: Counter[str], shard: int, shards: int) -> Iterator[Run]:
-    """Every hit of every point, one to a run; shard 1 of 3 is each third run."""
-    everything = [
-        (Crash(point, hit),) for point, count in sorted(hits.items()) for hit in range(1, count + 1)
-    ]
-    yield from everything[shard - 1 :: shards]
+    """Every hit of every point, one of the worker to a run and one of the web beside it; shard 1 of 3: each third."""
+    everything = [Crash(point, hit) for point, count in sorted(hits.items()) for hit in range(1, count + 1)]
+    workers = [c for c in everything if not c.is_web]
+    webs = [c for c in everything if c.is_web]
+    runs = [tuple(c for c in pair if c) for pair in zip_longest(workers, webs)]
+    yield from runs[shard - 1 :: shards]

@@ -228,7 +228,7 @@ def _fork(command: dict[str, Any]) -> dict[str, Any]:
         try:
             _child(command, write)
             code = 0
-        except Exception:  # a child's door: what ended it is read in the parent's log
+        except Exception:  # noqa: BLE001 - a child's door: what ended it is read in the parent's log
             traceback.print_exc()
         finally:
             os._exit(code)

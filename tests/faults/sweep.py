@@ -147,19 +147,23 @@ class Rig:
         self.far.api("PATCH", "behaviour/", **SWITCHES)
         self.log.write_text("")
         self.deaths = 0
+        self.killed: Counter[str] = Counter()
         self.orders = {
             "web": [str(c) for c in crashes if c.is_web],
             "worker": [str(c) for c in crashes if not c.is_web],
         }
+        self.running: dict[str, str] = {}
         for role in self.orders:
-            self.start(role, self._next_order(role))
+            self._start_next(role)
         self._wait_for_door()
         self._feed()
         self._quiet()
         return Verdict.of(self, crashes)
 
-    def _next_order(self, role: str) -> str:
-        return self.orders[role].pop(0) if self.orders[role] else ""
+    def _start_next(self, role: str) -> None:
+        """Start a process with the next crash that it is to die by, if one is left."""
+        self.running[role] = self.orders[role].pop(0) if self.orders[role] else ""
+        self.start(role, self.running[role])
 
     def _wait_for_door(self) -> None:
         limit = time.monotonic() + 20
@@ -176,9 +180,10 @@ class Rig:
         """Start what died again, and let the time pass that its leases would take."""
         dead = [role for role in ("web", "worker") if not self.is_alive(role)]
         for role in dead:
+            self.killed[self.running[role].partition(":")[0]] += 1
             if role == "worker":
                 self.errand("bury")
-            self.start(role, self._next_order(role))
+            self._start_next(role)
             self.deaths += 1
         if dead:
             self._wait_for_door()
