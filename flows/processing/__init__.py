@@ -3,6 +3,6 @@
 The parent's side is in `flows.processing.discovery` and `flows.processing.runner`; a child never loads it.
 """
 
-from flows.processing.contract import Context, Result, processor
+from flows.processing.contract import ApiError, Context, Result, processor
 
-__all__ = ["Context", "Result", "processor"]
+__all__ = ["ApiError", "Context", "Result", "processor"]

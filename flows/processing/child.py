@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 from flows.processing import kernel
 from flows.processing.answers import BadAnswerError, encode, encode_result
 from flows.processing.arguments import ArgumentsError, Plan, bind
-from flows.processing.contract import DEFAULT_MEMORY_MB, Context, Result
+from flows.processing.contract import DEFAULT_MEMORY_MB, ApiError, Context, Result
 from flows.processing.modules import Loaded, Modules, describe, last_traceback, line_of
 from flows.processing.scripts import run_script
 from flows.processing.warden import guard
@@ -47,6 +47,9 @@ class Child:
         self._pid = os.getpid()
         self._pipe = os.fstat(1).st_ino
         self._is_calling = False
+        self._requests: BinaryIO = io.BytesIO()
+        self._answers = -1
+        self._asking = threading.Lock()
         self._kinds: dict[str, Callable[[dict[str, Any]], bytes]] = {
             "load": self._load,
             "call": self._call,
@@ -56,7 +59,8 @@ class Child:
 
     def serve(self, requests: BinaryIO, answers: int) -> None:
         """Answer line after line. Returns when the parent closed its end."""
-        for line in requests:
+        self._requests, self._answers = requests, answers
+        while line := requests.readline():
             message = json.loads(line.decode())
             _write(answers, self._kinds[message["kind"]](message))
 
@@ -112,7 +116,7 @@ class Child:
     def _answer(self, plan: Plan, message: dict[str, Any]) -> bytes:
         positional, named = bind(plan, message["args"], older=message["older"])
         if plan.context_name is not None:
-            named[plan.context_name] = _context(plan.name, message)
+            named[plan.context_name] = self._context(plan.name, message)
         value = plan.function(*positional, **named)
         if plan.is_async:
             value = importlib.import_module(ASYNCHRONOUS).run(value)
@@ -121,6 +125,44 @@ class Child:
         if value.fail is not None:
             return _failed(str(value.fail), None)
         return b'"state":"ok","value":%s,"go_to":%s,"send":%s' % encode_result(value)
+
+    def _context(self, name: str, message: Mapping[str, Any]) -> Context:
+        given = message["context"] or {}
+        now = given.get("now")
+        return Context(
+            contact=MappingProxyType(given.get("contact") or {}),
+            variables=MappingProxyType(given.get("variables") or {}),
+            reply=given.get("reply"),
+            flow=MappingProxyType(given.get("flow") or {}),
+            step=given.get("step") or "",
+            now=datetime.fromisoformat(now) if now else datetime.now(UTC),
+            language=given.get("language") or "",
+            user_id=given.get("user_id") or "",
+            idempotency_key=message["key"],
+            logger=logging.getLogger(f"processors.{name}"),
+            api=lambda name, **args: self._ask("api", name, args),
+            secret=lambda name: str(self._ask("secret", name, {})),
+        )
+
+    def _ask(self, what: str, name: str, args: Mapping[str, Any]) -> Any:
+        """Ask the parent, which has the network and the secrets. Raises: ApiError, LookupError, BadAnswerError"""
+        try:
+            asked = encode(dict(args))
+        except BadAnswerError as fault:
+            raise BadAnswerError(
+                f"{what} {name!r}: {str(fault).replace('returned', 'asked with', 1)}"
+            ) from None
+        line = b'{"kind":"ask","what":%s,"name":%s,"args":%s}' % (encode(what), encode(name), asked)
+        with self._asking:
+            if not self._is_calling or os.getpid() != self._pid:
+                raise ApiError("asked after the call had ended")
+            _write(self._answers, line)
+            told = json.loads(self._requests.readline().decode())
+        if "error" not in told:
+            return told["value"]
+        if what == "secret":
+            raise LookupError(told["error"])
+        raise ApiError(told["error"], told["outcome"])
 
     def _failure(self, error: BaseException, path: str) -> bytes:
         if isinstance(error, BadAnswerError | ArgumentsError):
@@ -178,23 +220,6 @@ def _serve(given: Mapping[str, Any], isolation: tuple[str, ...]) -> None:
     _write(answers, _line(kind="ready", isolation=list(isolation)))
     with open(requests, "rb", buffering=65536) as lines:  # noqa: PTH123 - a descriptor has no path
         child.serve(lines, answers)
-
-
-def _context(name: str, message: Mapping[str, Any]) -> Context:
-    given = message["context"] or {}
-    now = given.get("now")
-    return Context(
-        contact=MappingProxyType(given.get("contact") or {}),
-        variables=MappingProxyType(given.get("variables") or {}),
-        reply=given.get("reply"),
-        flow=MappingProxyType(given.get("flow") or {}),
-        step=given.get("step") or "",
-        now=datetime.fromisoformat(now) if now else datetime.now(UTC),
-        language=given.get("language") or "",
-        user_id=given.get("user_id") or "",
-        idempotency_key=message["key"],
-        logger=logging.getLogger(f"processors.{name}"),
-    )
 
 
 def _printed(loaded: Loaded, payload: Mapping[str, Any]) -> bytes:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ IMPORT_SECONDS = 10.0
 LARGEST_LINE = 4 * 1024 * 1024
 LINGER_SECONDS = 0.1
 _BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from flows.processing.child import main; main()"
+# (what, name, args, seconds left) -> {"value": …} or {"error": text, "outcome": failed | unknown}
+Ask = Callable[[str, str, dict[str, Any], float], dict[str, Any]]
 _READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
 
 
@@ -125,11 +128,17 @@ class Child:
         functions: list[dict[str, Any]] = answer["functions"]
         return functions
 
-    def exchange(self, request: bytes, seconds: float) -> dict[str, Any]:
-        """Send a line, wait for the answer's line. Raises: OverrunError, DiedError"""
+    def exchange(self, request: bytes, seconds: float, ask: Ask | None = None) -> dict[str, Any]:
+        """Send a line, wait for the answer's line; what the child asks meanwhile is answered by `ask`.
+
+        Raises: OverrunError, DiedError
+        """
         deadline = time.monotonic() + seconds
         self._send(request + b"\n", deadline)
-        return self._receive(deadline)
+        while (line := self._receive(deadline))["kind"] == "ask":
+            told = _told(line, ask, deadline - time.monotonic())
+            self._send(json.dumps(told).encode() + b"\n", deadline)
+        return line
 
     def where_it_hangs(self) -> str:
         """Ask the child's faulthandler for its stack; what it wrote within a tenth of a second."""
@@ -226,6 +235,12 @@ class Child:
         except subprocess.TimeoutExpired:
             return "closed the pipe it answers through"
         return exit_words(code)
+
+
+def _told(line: dict[str, Any], ask: Ask | None, seconds: float) -> dict[str, Any]:
+    if ask is None:
+        return {"error": f"no {line.get('what')} can be asked for here", "outcome": "failed"}
+    return ask(str(line.get("what")), str(line.get("name")), dict(line.get("args") or {}), seconds)
 
 
 def clean_environment() -> dict[str, str]:

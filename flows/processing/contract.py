@@ -43,6 +43,26 @@ class Declaration:
             raise TypeError(f"idempotent: expected True or False, got {self.idempotent!r}")
 
 
+class ApiError(Exception):
+    """A call of `Context.api` that did not end well; `outcome` is failed or unknown, the text says why."""
+
+    def __init__(self, reason: str, outcome: str = "failed") -> None:
+        super().__init__(reason)
+        self.outcome = outcome
+
+
+def _no_api(name: str, **_args: Any) -> Any:
+    raise ApiError(
+        f"api {name!r}: this context has none; in a test give one: Context(api=lambda name, **args: …)"
+    )
+
+
+def _no_secret(name: str) -> str:
+    raise LookupError(
+        f"secret {name!r}: this context has none; in a test give one: Context(secret=lambda name: …)"
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """Who and where the call is for. Every field has a default, so that a test may build one.
@@ -50,6 +70,9 @@ class Context:
     Shapes: `contact` {name, phone, language, timezone, groups, fields}; `variables` the session's, read-only;
     `reply` the last accepted answer or None; `flow` {id, hash}; `step` the step's id.
     `idempotency_key` is the same when the call is repeated: hand it to the system that you call.
+    `api(name, **args)` calls a record of datasets/apis and gives its mapped answer; raises ApiError. Its result is
+    recorded: a processor that runs again is given the same answer to the same question.
+    `secret(name)` gives a secret's text; raises LookupError where none of that name is set.
     """
 
     contact: Mapping[str, Any] = field(default_factory=dict)
@@ -62,6 +85,8 @@ class Context:
     user_id: str = ""
     idempotency_key: str = ""
     logger: logging.Logger = field(default_factory=lambda: logging.getLogger("processors"))
+    api: Callable[..., Any] = _no_api
+    secret: Callable[[str], str] = _no_secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

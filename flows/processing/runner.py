@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from flows.processing.catalog import ProcessorInfo
-from flows.processing.children import BrokenFileError, Child, DiedError, OverrunError
+from flows.processing.children import Ask, BrokenFileError, Child, DiedError, OverrunError
 
 LARGEST_PAYLOAD = 256 * 1024
 RECYCLE_AFTER_CALLS = 5000
@@ -67,11 +67,13 @@ class Runner:
         idem_key: str = "",
         timeout: float | None = None,
         older: bool = False,
+        ask: Ask | None = None,
     ) -> Outcome:
         """Call a processor and wait for its outcome; never raises for what the processor does.
 
         `timeout` in seconds, else the processor's own; waiting for a free child is not counted.
-        `older`: the call of a flow of the older dialect (see `arguments.bind`).
+        `older`: the call of a flow of the older dialect (see `arguments.bind`). `ask` answers what the
+        processor asks of its context: APIs and secrets; it must not raise.
         """
         seconds = timeout or info.timeout_seconds
         try:
@@ -83,7 +85,7 @@ class Runner:
                 child = self._ready_child(info)
             except _CannotBeginError as fault:
                 return fault.outcome
-            return self._call(child, request, seconds, info.memory_mb)
+            return self._call(child, request, seconds, info.memory_mb, ask)
 
     def warm(self) -> None:
         """Start every child now, so that the first calls do not wait for it."""
@@ -112,10 +114,10 @@ class Runner:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _call(self, child: Child, request: bytes, seconds: float, memory_mb: int) -> Outcome:
+    def _call(self, child: Child, request: bytes, seconds: float, memory_mb: int, ask: Ask | None) -> Outcome:
         began = time.monotonic()
         try:
-            answer = child.exchange(request, seconds)
+            answer = child.exchange(request, seconds, ask)
         except OverrunError:
             trace = child.where_it_hangs()
             reason = f"took longer than its {seconds:g} s and was ended"
