@@ -47,8 +47,11 @@ class Dataset:
     def data_files(self) -> list[str]:
         return self._json_files("data")
 
+    def api_files(self) -> list[str]:
+        return self._json_files("apis")
+
     def api_names(self) -> frozenset[str]:
-        return frozenset(Path(name).stem for name in self._json_files("apis"))
+        return frozenset(Path(name).stem for name in self.api_files())
 
     def read(self, name: str) -> Source:
         return read_file(self.root / name, name=name, inside=self.root)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from flows.apis.addresses import Network
+from flows.apis.definition import read
 from flows.dataset import Source
 from flows.engine import validation
 from flows.engine.catalog import Catalog, FlowSummary
@@ -63,6 +65,14 @@ def lint_data(source: Source) -> LintedFile:
     """Examine a data file: any JSON, except that ``global.json`` holds an object."""
     file = source.name.rsplit("/", 1)[-1]
     return lint_document(source, lambda value: validation.check_data(value, file=file))
+
+
+def lint_api(
+    source: Source, *, secrets: frozenset[str] | None = None, allowed: Sequence[Network] = ()
+) -> LintedFile:
+    """Examine an API record; ``secrets`` are the names that are known, ``allowed`` the operator's networks."""
+    name = source.name.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    return lint_document(source, lambda value: read(name, value, secrets=secrets, allowed=allowed)[1])
 
 
 def lint_document(source: Source, check: Callable[[Any], list[Fault]]) -> LintedFile:

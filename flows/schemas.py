@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from flows.apis.vocabulary import RECORD as API_RECORD
 from flows.engine.scalars import Schema
 from flows.engine.vocabulary import FLOW
 from flows.scripts import TEST
@@ -52,11 +53,22 @@ def test_schema() -> Schema:
     return _document("flow-test.schema.json", "WhatsFlow flow test", body, defs)
 
 
+def api_schema() -> Schema:
+    """The schema of an API record."""
+    defs: Schema = {}
+    body = API_RECORD.schema(defs)
+    return _document("api.schema.json", "WhatsFlow API record", body, defs)
+
+
 def _document(name: str, title: str, body: Schema, defs: Schema) -> Schema:
     return {"$schema": DIALECT, "$id": name, **body, "title": title, "$defs": dict(sorted(defs.items()))}
 
 
-SCHEMAS = {"flow.schema.json": flow_schema, "flow-test.schema.json": test_schema}
+SCHEMAS = {
+    "flow.schema.json": flow_schema,
+    "flow-test.schema.json": test_schema,
+    "api.schema.json": api_schema,
+}
 
 
 def text_of(name: str) -> str:

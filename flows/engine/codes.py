@@ -96,7 +96,17 @@ _ALL = (
     _error("WF513", "a filter in a condition"),
     _warning("WF521", "a name that nothing provides, in an older flow"),
     # API records
+    _error("WF601", "an address that cannot be called: its scheme, user name, host, port or signs"),
+    _error("WF602", "a host that is not on the public internet, or hides where it leads"),
+    _error("WF603", "a variable in the scheme, host or port of an address"),
+    _error("WF604", "a header that cannot be sent", at_key=True),
+    _error("WF605", "a timeout or a number of retries out of its range"),
+    _error("WF606", "a call is repeated that is not idempotent", at_key=True),
+    _error("WF607", "a JMESPath that cannot be used"),
+    _error("WF608", "no such secret"),
+    _error("WF609", "a secret where it may not stand"),
     _error("WF610", "no such API record"),
+    _error("WF611", "a schema of an answer that cannot be used"),
     # processors
     _error("WF701", "no such processor"),
     _warning("WF702", "no such processor, in an older flow"),

@@ -227,7 +227,8 @@ def test_every_code_has_a_document_that_earns_it():
     tested_elsewhere = {"WF001", "WF008", "WF040", "WF521", "WF702", "WF131", "WF133"}
     by_hand = {"WF204", "WF208", "WF209", "WF504", "WF506", "WF508", "WF006"}
     in_corpus = {code for code in CODES if f": {code} " in CORPUS.read_text(encoding="utf-8")}
-    assert set(CODES) - in_corpus - set(ONE_FAULT) - tested_elsewhere - by_hand == set()
+    of_records = {code for code in CODES if code.startswith("WF6")} - {"WF610"}
+    assert set(CODES) - in_corpus - set(ONE_FAULT) - tested_elsewhere - by_hand - of_records == set()
 
 
 @pytest.mark.parametrize(

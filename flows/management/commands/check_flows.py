@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from flows import loader
+from flows.apis.addresses import parse_networks
 from flows.dataset import Source, json_files, read_file
 from flows.findings import Finding
-from flows.lint import LintedFile, lint, lint_data
+from flows.lint import LintedFile, lint, lint_api, lint_data
 from flows.testing import lint_tests
 
 FORMATS = ("text", "json", "github")
@@ -42,12 +44,27 @@ class Command(BaseCommand):
 def _examined(paths: list[str]) -> list[LintedFile]:
     source = loader.dataset()
     asked = list(_sources(paths)) if paths else [source.read(name) for name in source.flow_files()]
+    records = [asked_for for asked_for in asked if _is_record(asked_for)]
+    flows = [asked_for for asked_for in asked if not _is_record(asked_for)]
     context = list(_neighbours(paths)) if paths else []
-    files = lint(asked, catalog=loader.catalog(source), context=context)
+    files = lint(flows, catalog=loader.catalog(source), context=context)
+    files += [_linted_api(record) for record in records]
     if not paths:
+        files += [_linted_api(source.read(name)) for name in source.api_files()]
         files += [lint_data(source.read(name)) for name in source.data_files()]
         files += lint_tests([source.read(name) for name in source.test_files()], [f.flow_id for f in files])
     return files
+
+
+def _is_record(source: Source) -> bool:
+    """Whether a file that was given lies in a folder of API records."""
+    return Path(source.name).resolve().parent.name == "apis"
+
+
+def _linted_api(source: Source) -> LintedFile:
+    """Judge a record as the door will: by the networks that the operator opened."""
+    opened = getattr(settings, "WHATSFLOW_PRIVATE_NETWORKS", [])
+    return lint_api(source, allowed=parse_networks(opened))
 
 
 def _sources(paths: Iterable[str]) -> Iterable[Source]:
@@ -57,6 +74,7 @@ def _sources(paths: Iterable[str]) -> Iterable[Source]:
         if folder.is_dir():
             inner = folder / "flows" if (folder / "flows").is_dir() else folder
             yield from (read_file(file, name=str(file)) for file in json_files(inner))
+            yield from (read_file(file, name=str(file)) for file in json_files(folder / "apis"))
         else:
             yield read_file(folder, name=path)
 
@@ -66,7 +84,7 @@ def _neighbours(paths: Iterable[str]) -> Iterable[Source]:
     given = {Path(path).resolve() for path in paths if not Path(path).is_dir()}
     for folder in sorted({path.parent for path in given}):
         for file in json_files(folder):
-            if file.resolve() not in given:
+            if file.resolve() not in given and folder.name != "apis":
                 yield read_file(file, name=str(file))
 
 
