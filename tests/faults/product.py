@@ -6,6 +6,7 @@ opens no connection and starts no thread, so a child begins as clean as a proces
 Commands and answers are JSON lines on stdin and stdout.
 """
 
+import faulthandler
 import json
 import os
 import signal
@@ -208,6 +209,7 @@ ERRANDS = {
 
 def _child(command: dict[str, Any], answer: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
     failpoints.order(command.get("fail", ""))
     if command["do"] == "web":
         web(command["port"])

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -167,14 +168,19 @@ class Rig:
 
     def _wait_for_door(self) -> None:
         limit = time.monotonic() + 20
+        last: Exception | None = None
         while time.monotonic() < limit:
             try:
                 self.http.get("/healthz")
-            except httpx.TransportError:
+            except httpx.TransportError as error:
+                last = error
                 time.sleep(0.01)
             else:
                 return
-        raise AssertionError((self.home / "product.log").read_text()[-3000:])
+        # Where it hangs, and what it said.
+        os.kill(self.pids["web"], signal.SIGUSR1)
+        time.sleep(0.5)
+        raise AssertionError(f"{last!r}: {(self.home / 'product.log').read_text()[-6000:]}")
 
     def _revive(self) -> bool:
         """Start what died again, and let the time pass that its leases would take."""
