@@ -1,61 +1,34 @@
 """Our WhatsApp numbers: the ones that exist from the start, their encrypted tokens, and where each is served."""
 
-from functools import cache
-
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import transaction
 
 from conversations.models import Number
+from flows import secrets
+from flows.apis import tokens
+from flows.encryption import TokenUnreadable, decrypt, encrypt, rotate
 
-
-class TokenUnreadable(Exception):
-    """A stored token was encrypted with a key that is no longer among WHATSFLOW_ENCRYPTION_KEYS."""
-
-
-@cache
-def _fernet(keys: tuple[str, ...]) -> MultiFernet:
-    return MultiFernet([Fernet(key) for key in keys])
-
-
-def _keys() -> MultiFernet:
-    return _fernet(tuple(settings.WHATSFLOW_ENCRYPTION_KEYS))
-
-
-def encrypt(text: str) -> str:
-    return _keys().encrypt(text.encode()).decode()
-
-
-def decrypt(text: str) -> str:
-    """Read what ``encrypt`` made with any of the keys.
-
-    Raises: TokenUnreadable.
-    """
-    try:
-        return _keys().decrypt(text.encode()).decode()
-    except InvalidToken:
-        raise TokenUnreadable(
-            "a token cannot be read with WHATSFLOW_ENCRYPTION_KEYS: expected one of the keys that encrypted it;"
-            " put the key back at the end of the list, or enter the token again"
-        ) from None
-
-
-def rotate(text: str) -> str:
-    """Encrypt again with the first key."""
-    try:
-        return _keys().rotate(text.encode()).decode()
-    except InvalidToken:
-        return encrypt(decrypt(text))
+__all__ = [
+    "TokenUnreadable",
+    "decrypt",
+    "encrypt",
+    "ensure_numbers",
+    "graph_for",
+    "has_token",
+    "rotate",
+    "rotate_tokens",
+    "set_token",
+]
 
 
 def rotate_tokens() -> int:
-    """Put every stored token under the first key; returns how many there are. Either all move or none."""
+    """Put every stored token and secret under the first key; returns how many. Either all move or none."""
     with transaction.atomic():
         numbers = list(Number.objects.select_for_update().exclude(token=""))
         for number in numbers:
             number.token = rotate(number.token)
         Number.objects.bulk_update(numbers, ["token"])
-    return len(numbers)
+        return len(numbers) + secrets.rotate_all() + tokens.rotate_all()
 
 
 def set_token(number: Number, token: str) -> None:

@@ -16,8 +16,10 @@ from django.utils.translation import gettext as text
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
-from flows import loader, pages, registry
+from flows import loader, pages, registry, secrets_admin
 from flows.models import FlowFile, FlowRecord, FlowVersion, Publication
+
+__all__ = ["FlowFileAdmin", "FlowRecordAdmin", "FlowVersionAdmin", "secrets_admin"]
 
 STATES = {
     "active": ("good", "check_circle", _("Live")),

@@ -4,7 +4,9 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from flows.apis.tokens import OAuthToken
 from flows.facts import DeadLetter, Event, Incident
+from flows.secrets import Secret
 
 __all__ = [
     "DeadLetter",
@@ -14,9 +16,11 @@ __all__ = [
     "FlowVersion",
     "Incident",
     "Lease",
+    "OAuthToken",
     "ProcessView",
     "Publication",
     "RegistryGeneration",
+    "Secret",
 ]
 
 
