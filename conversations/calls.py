@@ -16,7 +16,10 @@ from django.conf import settings
 from django.db import connections
 
 from conversations import clock, inbox, lanes
-from flows import database, facts
+from flows import database, facts, registry
+from flows.apis import call as apis
+from flows.apis.asking import Asked
+from flows.apis.call import longest_seconds
 from flows.engine.session import Call
 from flows.failpoints import reach
 from flows.processing.discovery import find
@@ -52,6 +55,10 @@ CallRow = tuple[str, str, int, str, str, str, str, str, float | None, bool, str,
 def row_of(
     call: Call, *, session_id: str, contact_id: int, number: str, correlation: str, now: datetime
 ) -> CallRow:
+    """An API's promises and time are those of its record as it is now; a processor's are in the call."""
+    record = registry.current().apis.get(call.name) if call.kind == "api" else None
+    seconds = longest_seconds(record) if record else call.timeout_seconds
+    may_repeat = record.is_repeatable if record else bool(call.idempotent)
     request = {"args": dict(call.args), "context": dict(call.context), "older": call.older}
     flow = call.context.get("flow") or {}
     return (
@@ -63,8 +70,8 @@ def row_of(
         call.name,
         str(flow.get("id", "")),
         database.dumps(request),
-        call.timeout_seconds,
-        bool(call.idempotent),
+        seconds,
+        may_repeat,
         "queued",
         0,
         correlation,
@@ -102,18 +109,19 @@ def add(cursor: database.Cursor, rows: Sequence[CallRow]) -> None:
 WAITING = "EXISTS (SELECT 1 FROM conversations_call WHERE state = 'queued')"
 
 
-def claim(limit: int) -> list[Started]:
-    """Mark calls as started before they run, so that a crash cannot hide that they did."""
+def claim(limit: int, kind: str = "processor") -> list[Started]:
+    """Mark calls of a kind as started before they run, so that a crash cannot hide that they did."""
     until = database.later(f"COALESCE(timeout_seconds, 60) + {GRACE_SECONDS}")
     with database.write() as cursor:
         rows = cursor.rows(
-            "WITH picked AS MATERIALIZED (SELECT id FROM conversations_call WHERE state = 'queued'"
+            "WITH picked AS MATERIALIZED (SELECT id FROM conversations_call WHERE state = 'queued' AND kind = %s"
             " ORDER BY created_at LIMIT %s {skip})"
             f" UPDATE conversations_call SET state = 'started', attempts = attempts + 1, lease_until = {until}"
             f" WHERE id IN (SELECT id FROM picked) RETURNING {_COLUMNS}",
-            [limit],
+            [kind, limit],
         )
-    reach("step.started")
+    if rows:
+        reach("step.started")
     return [
         Started(
             id=id_,
@@ -263,26 +271,22 @@ def _record_lost(cursor: database.Cursor, lost: Sequence[database.Row]) -> None:
 
 
 class Dispatcher:
-    """Runs the calls of this process, at most ``size`` at a time, each in a killable child."""
+    """Runs the calls of this process: processors in killable children, APIs in threads that wait for others.
+
+    A call that waits holds a row and a thread, so that answers which need none are not delayed by it.
+    """
 
     def __init__(self, wake: Callable[[], None], size: int | None = None) -> None:
-        self._size = size or settings.WHATSFLOW_PROCESSOR_CHILDREN
-        self._runner = Runner(self._size)
-        self._pool = ThreadPoolExecutor(self._size, thread_name_prefix="call")
-        self._free = threading.Semaphore(self._size)
-        self._wake = wake
+        children = size or settings.WHATSFLOW_PROCESSOR_CHILDREN
+        self._runner = Runner(children)
+        self._benches = {
+            "processor": _Bench("call", children, wake),
+            "api": _Bench("api", settings.WHATSFLOW_API_CALLS, wake),
+        }
 
     def pump(self) -> int:
-        """Start as many calls as there are free children."""
-        slots = 0
-        while slots < self._size and self._free.acquire(blocking=False):
-            slots += 1
-        started = claim(slots) if slots else []
-        for _ in range(slots - len(started)):
-            self._free.release()
-        for call in started:
-            self._pool.submit(self._run, call)
-        return len(started)
+        """Start as many calls of each kind as there is room for."""
+        return sum(bench.fill(kind, self._run) for kind, bench in self._benches.items())
 
     def _run(self, call: Started) -> None:
         try:
@@ -293,23 +297,68 @@ class Dispatcher:
             log.exception("call %s could not be settled", call.id)
         finally:
             connections.close_all()
-            self._free.release()
-            self._wake()
 
     def _outcome(self, call: Started) -> tuple[Outcome, str]:
-        info = find(call.name, call.flow_id) if call.kind == "processor" else None
+        if call.kind == "api":
+            return _api_outcome(call)
+        info = find(call.name, call.flow_id)
         if info is None:
-            return Outcome(state="failed", reason=f"no {call.kind} {call.name}"), ""
+            return Outcome(state="failed", reason=f"no processor {call.name}"), ""
+        key = f"wf-{call.id}"
         outcome = self._runner.run(
             info,
             call.request["args"],
             call.request["context"],
-            idem_key=f"wf-{call.id}",
+            idem_key=key,
             timeout=call.timeout_seconds,
             older=bool(call.request.get("older")),
+            ask=Asked(key, contact_id=call.contact_id, flow_id=call.flow_id),
         )
         return outcome, info.module_hash
 
     def close(self) -> None:
-        self._pool.shutdown(wait=True)
+        for bench in self._benches.values():
+            bench.close()
         self._runner.close()
+
+
+class _Bench:
+    """So many places for calls of one kind; who is done wakes the loop that fills them."""
+
+    def __init__(self, name: str, size: int, wake: Callable[[], None]) -> None:
+        self._size, self._wake = size, wake
+        self._pool = ThreadPoolExecutor(size, thread_name_prefix=name)
+        self._free = threading.Semaphore(size)
+
+    def fill(self, kind: str, run: Callable[[Started], None]) -> int:
+        places = 0
+        while places < self._size and self._free.acquire(blocking=False):
+            places += 1
+        started = claim(places, kind) if places else []
+        for _ in range(places - len(started)):
+            self._free.release()
+        for call in started:
+            self._pool.submit(run, call).add_done_callback(self._done)
+        return len(started)
+
+    def _done(self, _: object) -> None:
+        self._free.release()
+        self._wake()
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True)
+
+
+def _api_outcome(call: Started) -> tuple[Outcome, str]:
+    record = registry.current().apis.get(call.name)
+    if record is None:
+        return Outcome(state="failed", reason=f"no API {call.name}"), ""
+    args, key = call.request["args"], f"wf-{call.id}"
+    called = apis.call(record, args, key=key, contact_id=call.contact_id, flow_id=call.flow_id)
+    outcome = Outcome(
+        state=called.state,
+        value=called.value,
+        reason=called.reason or called.code or None,
+        seconds=called.seconds,
+    )
+    return outcome, record.hash

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -14,38 +14,18 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as text
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
 
-from flows import loader, pages, registry, secrets_admin
+from flows import apis_admin, loader, pages, registry, secrets_admin
 from flows.models import FlowFile, FlowRecord, FlowVersion, Publication
+from flows.read_only import ReadOnlyAdmin
 
-__all__ = ["FlowFileAdmin", "FlowRecordAdmin", "FlowVersionAdmin", "secrets_admin"]
+__all__ = ["FlowFileAdmin", "FlowRecordAdmin", "FlowVersionAdmin", "apis_admin", "secrets_admin"]
 
 STATES = {
     "active": ("good", "check_circle", _("Live")),
     "broken": ("danger", "error", _("File broken")),
     "retired": ("calm", "archive", _("Retired")),
 }
-
-
-class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
-    """Flows are written as files; these pages show what became of them."""
-
-    show_full_result_count = False
-    list_per_page = 50
-    compressed_fields = True
-
-    class Media:
-        css = {"all": ["flows/flows.css"]}
-
-    def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
 
 class StateFilter(admin.SimpleListFilter):

@@ -12,13 +12,14 @@ from pathlib import Path
 from django.conf import settings
 from django.db.models import F, Max
 
-from flows import database, definitions, facts, testing
+from flows import database, definitions, facts, secrets, testing
+from flows.apis.addresses import parse_networks
 from flows.dataset import Dataset
 from flows.engine import validation
 from flows.engine.catalog import Catalog, FlowSummary
 from flows.engine.definition import Flow, parse_flow
 from flows.findings import Finding
-from flows.lint import LintedFile, consent_words, lint, lint_data
+from flows.lint import LintedFile, consent_words, lint, lint_api, lint_data
 from flows.models import FlowFile, FlowRecord, FlowVersion, Publication, RegistryGeneration
 from flows.processing import discovery
 from flows.stage import Library
@@ -63,6 +64,7 @@ def load(source: Dataset | None = None) -> Report:
         raise NoDatasetError(f"{source.root / 'flows'} is no folder; nothing was loaded and nothing retired")
     files = [source.read(name) for name in source.flow_files()]
     data = [lint_data(source.read(name)) for name in source.data_files()]
+    apis = lint_apis(source)
     outside = _flows_without_file()
     linted = lint(files, catalog=catalog(source, flows=outside))
     tests = testing.lint_tests(
@@ -74,16 +76,23 @@ def load(source: Dataset | None = None) -> Report:
     with database.write() as cursor:
         _lock_generation()
         work = _Pass(cursor=cursor, known={row.path: row for row in FlowFile.objects.all()})
-        work.take_data(data)
+        work.take_data([*data, *apis])
         work.take_flows(flows)
         work.take_tests(tests)
-        work.retire_missing({file.name for file in (*flows, *data, *tests)})
+        work.retire_missing({file.name for file in (*flows, *data, *apis, *tests)})
         work.finish()
     return Report(
-        files=(*flows, *data, *tests),
+        files=(*flows, *data, *apis, *tests),
         published=tuple(work.published),
         retired=tuple(work.retired),
     )
+
+
+def lint_apis(source: Dataset) -> list[LintedFile]:
+    """Examine all API records of a dataset."""
+    allowed = parse_networks(settings.WHATSFLOW_PRIVATE_NETWORKS)
+    known = secrets.names()
+    return [lint_api(source.read(name), secrets=known, allowed=allowed) for name in source.api_files()]
 
 
 def _lock_generation() -> None:
@@ -154,7 +163,7 @@ class _Pass:
     is_changed: bool = False
 
     def take_data(self, files: Sequence[LintedFile]) -> None:
-        """Keep the newest good content of each data file; flows read it by the file's name."""
+        """Keep the newest good content of each data file and API record, known by the file's name."""
         fresh = [file for file in files if self._is_new(file)]
         self._keep_versions(fresh)
         for file in files:
@@ -257,7 +266,7 @@ class _Pass:
                 self.happened.append(("flow_retired", flow_id, {}))
         for row in gone:
             facts.close_incident(self.cursor, BROKEN, scope=row.path)
-            self.is_changed |= row.path.startswith("data/")
+            self.is_changed |= row.path.startswith(("data/", "apis/"))
             row.delete()
 
     def finish(self) -> None:

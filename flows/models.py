@@ -4,11 +4,14 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from flows.apis.log import ApiCall, ApiHealth
 from flows.apis.tokens import OAuthToken
 from flows.facts import DeadLetter, Event, Incident
 from flows.secrets import Secret
 
 __all__ = [
+    "ApiCall",
+    "ApiHealth",
     "DeadLetter",
     "Event",
     "FlowFile",

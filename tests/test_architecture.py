@@ -40,13 +40,14 @@ NETWORK = {
 # Who may import a network library, and what for; a new name here is a decision for a page in docs/decisions.
 DOORS = {
     "conversations/whatsapp/client.py": "the Graph origin",
+    "flows/apis/client.py": "every address that a user can write",
     "simulator/delivery.py": "plays Meta: posts webhooks to the product",
     "simulator/objects.py": "plays Meta: asks a webhook address for its challenge",
     "simulator/sockets.py": "plays Meta: refuses private addresses",
     "whatsflow/broker.py": "finds a free port, asks the embedded broker",
     "whatsflow/management/commands/up.py": "asks its own web server whether it is ready",
     # Only the name of this machine:
-    "conversations/splitter.py": "gethostname",
+    "flows/apis/tokens.py": "gethostname",
     "flows/management/commands/load_flows.py": "gethostname",
     "flows/registry.py": "gethostname",
     "whatsflow/sweeper.py": "gethostname",
@@ -165,6 +166,7 @@ def test_every_environment_name_is_read_in_the_settings_alone():
         "whatsflow/wsgi.py": "names the settings",
         "whatsflow/celery.py": "names the settings",
         "flows/failpoints.py": "works before settings do",
+        "flows/secrets.py": "secrets whose names only API records know",
     }
     reads = set()
     for path in sources(*APPS):

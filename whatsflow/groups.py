@@ -35,6 +35,12 @@ _agent = (
 _developer = (
     "flows.view_flowfile",
     "flows.view_processview",
+    "flows.view_secret",
+    "flows.view_oauthtoken",
+    "flows.change_oauthtoken",
+    "flows.view_apicall",
+    "flows.view_apihealth",
+    "flows.change_apihealth",
     "flows.view_deadletter",
     "flows.change_deadletter",
     "flows.change_incident",

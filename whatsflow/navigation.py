@@ -87,6 +87,8 @@ JOBS: tuple[tuple[str | Promise, tuple[Page, ...]], ...] = (
             _list(_("Sessions"), "directions_walk", "conversations.session"),
             _list(_("Calls"), "bolt", "conversations.call"),
             _list(_("Timers"), "alarm", "conversations.timer"),
+            _list(_("API calls"), "api", "flows.apicall"),
+            _list(_("APIs' health"), "monitor_heart", "flows.apihealth"),
             Page(title=_("Simulator"), icon="smartphone", url_name="simulator:phone", permissions=()),
         ),
     ),
@@ -107,6 +109,8 @@ JOBS: tuple[tuple[str | Promise, tuple[Page, ...]], ...] = (
             _list(_("Webhook deliveries"), "webhook", "conversations.webhookdelivery"),
             _list(_("Quarantine"), "coronavirus", "flows.deadletter", _quarantined, "danger"),
             _list(_("Breakers"), "power", "conversations.breaker"),
+            _list(_("Secrets"), "key", "flows.secret"),
+            _list(_("API connections"), "link", "flows.oauthtoken"),
             Page(
                 title=_("API"), icon="api", url_name="api:docs", permissions=("conversations.view_message",)
             ),

@@ -84,6 +84,13 @@ WHATSFLOW_BACKLOG_LIMIT = env.integer("WHATSFLOW_BACKLOG_LIMIT", 5000, low=10, h
 WHATSFLOW_LANES_PER_BATCH = env.integer("WHATSFLOW_LANES_PER_BATCH", 64, low=1, high=500)
 WHATSFLOW_SENDS_IN_FLIGHT = env.integer("WHATSFLOW_SENDS_IN_FLIGHT", 128, low=1, high=1000)
 WHATSFLOW_PROCESSOR_CHILDREN = env.integer("WHATSFLOW_PROCESSOR_CHILDREN", 2, low=1, high=64)
+# API records: calls at the same time, the environment of their files, and what the operator opens for them.
+WHATSFLOW_API_CALLS = env.integer("WHATSFLOW_API_CALLS", 32, low=1, high=512)
+WHATSFLOW_API_ENVIRONMENT = env.text("WHATSFLOW_API_ENVIRONMENT")
+WHATSFLOW_API_MOCKS = env.flag("WHATSFLOW_API_MOCKS", default=False)
+WHATSFLOW_API_PORTS = [int(port) for port in env.words("WHATSFLOW_API_PORTS") if port.isdecimal()]
+WHATSFLOW_PRIVATE_NETWORKS = env.words("WHATSFLOW_PRIVATE_NETWORKS")
+WHATSFLOW_EGRESS_PROXY = env.text("WHATSFLOW_EGRESS_PROXY")
 WHATSFLOW_SWEEP_SECONDS = env.integer("WHATSFLOW_SWEEP_SECONDS", 5, low=1, high=60)
 # A web process may do a worker's work as well, where nothing else can run.
 WHATSFLOW_WEB_WORKS = env.flag("WHATSFLOW_WEB_WORKS", default=False)

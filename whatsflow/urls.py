@@ -10,6 +10,7 @@ urlpatterns = [
     path("readyz", readyz, name="readyz"),
     path("admin/", admin.site.urls),
     path("", include("conversations.urls")),
+    path("", include("flows.apis.oauth_urls")),
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
 ]
 if settings.SIMULATOR_ENABLED:

@@ -376,8 +376,9 @@ class Door:
 def door() -> Door:
     """Return the process's door, made by its settings."""
     return Door(
-        allowed_networks=parse_networks(getattr(settings, "WHATSFLOW_PRIVATE_NETWORKS", [])),
-        proxy=getattr(settings, "WHATSFLOW_EGRESS_PROXY", ""),
+        allowed_networks=parse_networks(settings.WHATSFLOW_PRIVATE_NETWORKS),
+        allowed_ports=(80, 443, *settings.WHATSFLOW_API_PORTS),
+        proxy=settings.WHATSFLOW_EGRESS_PROXY,
     )
 
 

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from flows.apis.auth import Filling, OAuthSpec
 from flows.apis.client import Answer, BadAnswer
+from flows.apis.filling import Filling, OAuthSpec
 from flows.apis.tokens import AUTHORIZATION_CODE, Grant
 
 ASSERTION_SECONDS = 180

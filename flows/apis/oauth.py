@@ -8,8 +8,8 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from flows.apis import grants, tokens
-from flows.apis.auth import Filling, OAuthSpec, Secrets
 from flows.apis.client import Answer, DoorError
+from flows.apis.filling import Filling, OAuthSpec, Secrets
 from flows.apis.grants import Departure, GrantRefused, TokenRequest
 from flows.apis.tokens import Grant, Kept, OAuthToken
 from flows.encryption import TokenUnreadable, decrypt

@@ -6,11 +6,20 @@ from types import SimpleNamespace
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission
+from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 
 from whatsflow.groups import GROUPS, rights_of
 
 migration = import_module("whatsflow.migrations.0001_groups")
+
+
+@pytest.fixture(autouse=True)
+def made(db: None) -> None:
+    """A test with transactions of its own empties the tables behind it, the groups of the migration with them."""
+    if not Group.objects.exists():
+        ContentType.objects.clear_cache()
+        migration.make_groups(apps, SimpleNamespace(connection=connection))
 
 
 def held(name: str) -> set[str]:

@@ -21,7 +21,6 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from flows import secrets
 from flows.apis import oauth, oauth_urls, tokens
-from flows.apis.auth import AuthUnusable, authorize
 from flows.apis.client import Door
 from flows.models import OAuthToken, Secret
 from tests.flows.apis.oauth_server import OAuthServer
@@ -33,20 +32,6 @@ urlpatterns = [*product, path("", include("flows.apis.oauth_urls"))]
 SECRET = "client-secret-CANARY"
 KEPT = {"crm": SECRET, "user": "anna", "pw": "pä:ss"}
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
-
-
-def apply(auth, headers=None, query=None, body=b'{"a":1}', token=lambda _: "never"):
-    return authorize(
-        auth,
-        headers or {},
-        query or {},
-        method="post",
-        url_path="/v1/orders",
-        body=body,
-        secrets=KEPT.__getitem__,
-        token=token,
-        now=NOW,
-    )
 
 
 @pytest.fixture
@@ -96,83 +81,6 @@ def age(seconds):
 
 def pem(key):
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-
-
-def test_none_changes_nothing():
-    assert apply({"type": "none"}, {"A": "b"}, {"q": 1}) == ({"A": "b"}, {"q": 1}, frozenset())
-
-
-def test_basic():
-    auth = {"type": "basic", "username": "{{ secrets.user }}", "password": "{{secrets.pw}}"}
-    headers, query, used = apply(auth, {"authorization": "old"})
-    pair = base64.b64encode("anna:pä:ss".encode()).decode()
-    assert (headers, query) == ({"Authorization": f"Basic {pair}"}, {})
-    assert used == {"anna", "pä:ss", pair}
-
-
-def test_bearer():
-    headers, _query, used = apply({"type": "bearer", "token": "{{  secrets.crm }}"})
-    assert headers == {"Authorization": f"Bearer {SECRET}"}
-    assert used == {SECRET}
-
-
-@pytest.mark.parametrize(
-    ("where", "expected"),
-    [("header", ({"X-Key": f"k-{SECRET}"}, {"q": "1"})), ("query", ({}, {"q": "1", "X-Key": f"k-{SECRET}"}))],
-)
-def test_api_key(where, expected):
-    auth = {"type": "api_key", "in": where, "name": "X-Key", "value": "k-{{ secrets.crm }}"}
-    headers, query, used = apply(auth, query={"q": "1"})
-    assert (headers, query) == expected
-    assert used == {SECRET, f"k-{SECRET}"}
-
-
-# By openssl: printf '%s' '{"a":1}' | openssl dgst -sha256 -hmac client-secret-CANARY, and so on.
-@pytest.mark.parametrize(
-    ("more", "expected"),
-    [
-        ({}, {"X-Sig": "48f38f044d95b4072d2f258c7006e03c3bee7dee86db5d22e483e81ef1956ebd"}),
-        (
-            {"algorithm": "sha512"},
-            {
-                "X-Sig": "04b79521d06deadbf28bee73c59d4e06a9c5232117620284bef5bca60a4ba23a98b20795630ff66e671e5b529f1198697a58cf760fb11e1e63931ae2836ac7b4"
-            },
-        ),
-        (
-            {"of": "method+path+timestamp+body", "timestamp_header": "X-At"},
-            {
-                "X-Sig": "f765013b0d307279d078c2ab98ef8e57c39ddce5849cb1841c69477c824d5cab",
-                "X-At": "1767323045",
-            },
-        ),
-    ],
-)
-def test_hmac(more, expected):
-    headers, _query, used = apply({"type": "hmac", "secret": "{{ secrets.crm }}", "header": "X-Sig", **more})
-    assert headers == expected
-    assert used == {SECRET}
-
-
-def test_oauth2_asks_for_the_token_of_its_spec():
-    asked = []
-    auth = {"type": "oauth2", "grant": "client_credentials"}
-    headers, _query, used = apply(auth, token=lambda spec: asked.append(spec) or "tok")
-    assert headers == {"Authorization": "Bearer tok"}
-    assert (asked, used) == ([auth], {"tok"})
-
-
-@pytest.mark.parametrize(
-    ("auth", "says"),
-    [
-        ({"type": "magic"}, "unknown auth 'magic'"),
-        ({"type": "bearer", "token": "a\r\nX-Evil: 1"}, "line break"),
-        ({"type": "basic", "username": "a:b", "password": "c"}, "colon"),
-        ({"type": "hmac", "secret": "s", "header": "H", "algorithm": "md5"}, "unknown algorithm"),
-    ],
-)
-def test_what_cannot_be_sent_is_refused(auth, says):
-    with pytest.raises(AuthUnusable, match=says):
-        apply(auth)
 
 
 @pytest.mark.django_db(transaction=True)
