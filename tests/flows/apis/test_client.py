@@ -767,9 +767,8 @@ class TestTheProcesssDoor:
         assert door()._reach.ports == {80, 443}
 
     def test_it_reaches_nothing_private_when_no_setting_says_so(self, settings):
-        for name in ("WHATSFLOW_PRIVATE_NETWORKS", "WHATSFLOW_EGRESS_PROXY"):
-            if hasattr(settings, name):
-                delattr(settings, name)
+        settings.WHATSFLOW_PRIVATE_NETWORKS = []
+        settings.WHATSFLOW_EGRESS_PROXY = ""
         with pytest.raises(AddressForbidden):
             get(door(), "http://127.0.0.1/")
 
