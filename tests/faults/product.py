@@ -26,6 +26,7 @@ django.setup()
 
 from django.conf import settings  # noqa: E402
 from django.core.wsgi import get_wsgi_application  # noqa: E402
+from django.urls import resolve  # noqa: E402
 
 from conversations import audit, tasks  # noqa: E402
 from conversations.models import Inbox, Lane, Message, Outbox, Timer, WebhookDelivery  # noqa: E402
@@ -33,6 +34,8 @@ from flows import database, failpoints, registry  # noqa: E402
 from whatsflow import sweeper  # noqa: E402
 
 application = get_wsgi_application()
+# Every web that is forked would import the pages anew at its first request.
+resolve("/webhooks/whatsapp")
 SWEEP_SECONDS = 0.3
 
 
