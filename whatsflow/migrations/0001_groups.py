@@ -21,9 +21,10 @@ def _create_permissions(apps, alias):
     """Permissions are made after all migrations as a rule; a new database has none at this point."""
     for label in APPS:
         config = apps.get_app_config(label)
+        kept = getattr(config, "models_module", None)
         config.models_module = True
         create_permissions(config, using=alias, apps=apps, verbosity=0)
-        config.models_module = None
+        config.models_module = kept
 
 
 class Migration(migrations.Migration):
