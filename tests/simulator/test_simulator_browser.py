@@ -80,6 +80,8 @@ def page(
     page.route("**/conversations/trace/**", lambda route: route.fulfill(json={"events": []}))
     page.goto(f"{alone.url}/simulator/")
     expect(page.get_by_text("Say hi to start the demo flow.")).to_be_visible()
+    # What is written before the connection stands stays in the box, with a word about it.
+    expect(page.locator("#connection")).to_have_attribute("data-live", "true", timeout=20_000)
     yield page
     assert problems == []
     context.close()
