@@ -249,7 +249,10 @@ def _fork(command: dict[str, Any]) -> dict[str, Any]:
 
 def _reap(pid: int) -> dict[str, Any]:
     """Whether a child is over, and how."""
-    done, status = os.waitpid(pid, os.WNOHANG)
+    try:
+        done, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:  # asked before: it was over then
+        return {"alive": False, "status": 0}
     return {"alive": not done, "status": status}
 
 

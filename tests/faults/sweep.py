@@ -174,6 +174,8 @@ class Rig:
                 self.http.get("/healthz")
             except httpx.TransportError as error:
                 last = error
+                if not self.is_alive("web"):
+                    return  # a status that came meanwhile reached its crash; the next look starts it again
                 time.sleep(0.01)
             else:
                 return
