@@ -24,6 +24,7 @@ from flows.apis.answer import Mapped, map_answer, map_mock, page_of, redacted
 from flows.apis.client import Answer, BadRequest, DoorError
 from flows.apis.definition import Record
 from flows.apis.request import Prepared, authorized, build
+from flows.encryption import TokenUnreadable
 
 MOST_LOGGED = 4_000
 LONGEST_PAUSE_SECONDS = 30.0
@@ -191,6 +192,8 @@ def _secrets_of(record: Record) -> dict[str, str]:
         return {name: secrets.get(name) for name in sorted(set(_SECRET.findall(text)))}
     except secrets.SecretUnknown as problem:
         raise _failed("secret_unknown", f"{record.name}: {problem}") from None
+    except TokenUnreadable as problem:
+        raise _failed("secret_unreadable", f"{record.name}: {problem}") from None
 
 
 def _sent(attempt: _Attempt, prepared: Prepared) -> Answer:
@@ -243,7 +246,7 @@ def _with_proof(attempt: _Attempt, prepared: Prepared) -> Prepared:
                 allow_http=attempt.record.allow_http,
                 wait_seconds=max(0.1, min(oauth.WAIT_SECONDS, attempt.left)),
             )
-        except oauth.OAuthError as problem:
+        except (oauth.OAuthError, TokenUnreadable) as problem:
             raise _failed("auth", f"{attempt.record.name}: {problem}") from None
     try:
         ready = authorized(prepared, timestamp=int(time.time()), token=token)

@@ -183,6 +183,12 @@ def test_an_unknown_secret_is_told_by_its_name(ask, web):
     assert web.came == []
 
 
+def test_a_secret_under_a_key_that_is_gone_is_a_failure_and_no_crash(ask, web):
+    Secret.objects.create(name="crm", value="not-of-any-key")
+    called = ask({"headers": {"X-Key": "{{ secrets.crm }}"}})
+    assert (called.state, called.code, web.came) == ("failed", "secret_unreadable", [])
+
+
 def test_a_private_address_is_refused_where_the_operator_did_not_open_it(ask, web, settings):
     settings.WHATSFLOW_PRIVATE_NETWORKS = []
     client.door.cache_clear()
